@@ -1,0 +1,92 @@
+/** @file What a data set is once it is open: images on demand, labels, groups, and the parts that its file knows. */
+
+/** One image as stored, planar: data[(c·height + y)·width + x]. Volumes have a depth: data[((c·depth + z)·height + y)·width + x]. */
+export interface RawImage {
+  readonly channels: number;
+  readonly depth?: number;
+  readonly height: number;
+  readonly width: number;
+  readonly data: Uint8Array | Uint16Array | Float32Array;
+}
+
+/** How the file itself divides its images. Indices into the data set. */
+export type Division =
+  | { readonly kind: "folds"; readonly folds: readonly Uint32Array[] }
+  | {
+      readonly kind: "official";
+      readonly train: Uint32Array;
+      readonly validation: Uint32Array | null;
+      readonly test: Uint32Array | null;
+    }
+  | { readonly kind: "none" };
+
+export interface Dataset {
+  /** For messages and run names: the file's name without folders. */
+  readonly name: string;
+  readonly count: number;
+  /** Class names in order; "0", "1", … where the file has none. */
+  readonly classes: readonly string[];
+  /** Class of every image, 0 … classes − 1. */
+  readonly labels: Uint32Array;
+  /** Patient, video or examination of every image, hashed or as in the groups file; null where unknown. */
+  readonly groups: readonly string[] | null;
+  readonly division: Division;
+  /** Of an image without decoding all of them; height and width null where images differ in size. */
+  readonly imageShape: { readonly channels: number; readonly height: number | null; readonly width: number | null };
+  /** SHA-256 (hex) over labels, division and pixels (or file sizes and names, for folders); goes into run.json. */
+  readonly fingerprint: string;
+  /** Things worth a line to the reader: what was repaired, assumed or skipped. */
+  readonly notes: readonly string[];
+  /** Name of one image for predictions and messages: a path, or "fold 2, frame 17". */
+  imageName(index: number): string;
+  /** Decodes, or takes from the cache. */
+  image(index: number): Promise<RawImage>;
+  close(): Promise<void>;
+}
+
+/** Indices of one run, all disjoint except where a protocol says so (`released` validates on the training images). */
+export interface Split {
+  /** "fold-1" … for cross-validation, "run" otherwise. */
+  readonly name: string;
+  readonly train: Uint32Array;
+  /** Where MetaLR's validation batches come from: `train` itself (--meta-data train) or a held-out part (--meta-data split). */
+  readonly meta: Uint32Array;
+  /** For --select validation; empty otherwise. */
+  readonly validation: Uint32Array;
+  readonly test: Uint32Array;
+}
+
+/** Per channel, in units of [0, 1] pixels. */
+export interface Normalization {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/** The released transforms, as data so that a worker can run them and a run record can name them. */
+export interface TransformSpec {
+  /** Output [height, width]. */
+  readonly size: readonly [number, number];
+  /** Channels of the network's input; grey is repeated, colour to grey is refused unless "luma". */
+  readonly channels: number;
+  readonly normalization: Normalization;
+  /** null: resize and normalise only (evaluation). */
+  readonly augment: {
+    /** Random resized crop: area share and aspect ratio (width / height) ranges; null for none. */
+    readonly crop: {
+      readonly scale: readonly [number, number];
+      readonly ratio: readonly [number, number];
+    } | null;
+    /** Probability of a horizontal flip. */
+    readonly flip: number;
+  } | null;
+}
+
+export interface Batch {
+  /** float32 [n, channels, height, width], normalised. */
+  readonly x: Float32Array;
+  readonly shape: readonly number[];
+  /** Class of each image. */
+  readonly y: Uint32Array;
+  /** Indices into the data set. */
+  readonly indices: Uint32Array;
+}
