@@ -32,8 +32,8 @@ export interface FileSystem {
   makeFolder(path: string): Promise<void>;
   /** Writes to a temporary name beside the target, syncs, renames; on failure the old file stays. */
   writeAtomic(path: string, bytes: Uint8Array | string): Promise<void>;
-  /** Appends whole lines and flushes them to the system. */
-  append(path: string, text: string): Promise<void>;
+  /** Appends whole lines or records and flushes them to the system; makes the file where it is missing. */
+  append(path: string, content: Uint8Array | string): Promise<void>;
   remove(path: string): Promise<void>;
 }
 
