@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
-import { float32, int64 } from "../common/tensor.js";
+import { float32, int64, type Tensor } from "../common/tensor.js";
 import { encodeOnnx } from "./encode.js";
 import type { OnnxModel } from "./model.js";
 
@@ -13,7 +13,7 @@ const reshapeAndScale: OnnxModel = {
     name: "g",
     inputs: [{ name: "x", dtype: "float32", shape: ["N", 2] }],
     outputs: [{ name: "y", dtype: "float32", shape: null }],
-    initializers: new Map([
+    initializers: new Map<string, Tensor>([
       ["w", float32([1, 2], [10, 100])],
       ["s", int64([1], [-1])],
     ]),
@@ -43,5 +43,5 @@ test("ONNX Runtime loads and runs what is written", async () => {
   const session = await InferenceSession.create(encodeOnnx(reshapeAndScale));
   const { y } = await session.run({ x: new OrtTensor("float32", [1, 2, -3, 4], [2, 2]) });
   expect(y?.dims).toEqual([4]);
-  expect([...(y?.data as Float32Array)]).toEqual([10, 200, -15, 400]); // y is float32 by the model above
+  expect(y?.data).toEqual(Float32Array.of(10, 200, -15, 400));
 });

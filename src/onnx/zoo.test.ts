@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { InferenceSession } from "onnxruntime-node";
+import { describe, expect, test } from "vitest";
+import { decodeOnnx } from "./decode.js";
+import { describeOnnx } from "./describe.js";
+import { encodeOnnx } from "./encode.js";
+
+const zoo = new URL("../../fixtures/zoo/", import.meta.url);
+
+const loads = async (bytes: Uint8Array): Promise<boolean> => {
+  const session = await InferenceSession.create(bytes, { logSeverityLevel: 4 }).catch(() => null);
+  await session?.release();
+  return session !== null;
+};
+
+describe.each(readdirSync(zoo))("%s", (name) => {
+  const bytes = new Uint8Array(readFileSync(new URL(`${name}/model.onnx`, zoo)));
+
+  test("written again, it reads the same", async () => {
+    const model = await decodeOnnx(bytes, name);
+    expect(await decodeOnnx(encodeOnnx(model), name)).toEqual(model);
+  });
+
+  test("written again, ONNX Runtime loads it where it loads the original", async () => {
+    expect(await loads(encodeOnnx(await decodeOnnx(bytes, name)))).toBe(await loads(bytes));
+  });
+});
+
+test("a model in words", async () => {
+  const model = await decodeOnnx(new Uint8Array(readFileSync(new URL("resnet18-narrow/model.onnx", zoo))), "resnet18");
+  expect(describeOnnx(model)).toMatchInlineSnapshot(`
+    "ONNX model by pytorch 1.13.0, op set ai.onnx 16
+      input    x float32 [N,3,64,64]
+      output   logits float32 [N,3]
+      weights  178107 numbers in 102 tensors
+      ops      69 nodes: BatchNormalization ×20, Conv ×20, Relu ×17, Add ×8, Flatten, Gemm, GlobalAveragePool, MaxPool"
+  `);
+});
