@@ -1,0 +1,7 @@
+/** @file The machine as Node sees it. */
+import type { Platform } from "../types.js";
+import { nodeFiles } from "./files.js";
+import { nodeImages } from "./images.js";
+import { inflate } from "./inflate.js";
+
+export const nodePlatform: Platform = { files: nodeFiles, images: nodeImages, inflate };
