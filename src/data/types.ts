@@ -62,20 +62,26 @@ export interface Normalization {
   readonly std: readonly number[];
 }
 
+/** Area share and aspect ratio (width / height) of a random resized crop, each [low, high]. */
+export interface CropRanges {
+  readonly scale: readonly [number, number];
+  readonly ratio: readonly [number, number];
+}
+
 /** The released transforms, as data so that a worker can run them and a run record can name them. */
 export interface TransformSpec {
   /** Output [height, width]. */
   readonly size: readonly [number, number];
-  /** Channels of the network's input; grey is repeated, colour to grey is refused unless "luma". */
+  /** Channels of the network's input; grey is repeated. */
   readonly channels: number;
+  /** How colour becomes grey where the network takes one channel; without it that is refused. */
+  readonly colorToGrey?: "luma";
+  /** One value per channel of the network, or a single one for all. */
   readonly normalization: Normalization;
   /** null: resize and normalise only (evaluation). */
   readonly augment: {
-    /** Random resized crop: area share and aspect ratio (width / height) ranges; null for none. */
-    readonly crop: {
-      readonly scale: readonly [number, number];
-      readonly ratio: readonly [number, number];
-    } | null;
+    /** Random resized crop of the resized image; null for none. */
+    readonly crop: CropRanges | null;
     /** Probability of a horizontal flip. */
     readonly flip: number;
   } | null;
