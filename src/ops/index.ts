@@ -1,0 +1,56 @@
+/** @file Every op by name, and the functions that build graphs with them. */
+import * as batchNorm from "./batchNorm.js";
+import * as conv from "./conv.js";
+import type { Op } from "./define.js";
+import * as elementwise from "./elementwise.js";
+import * as matmul from "./matmul.js";
+import * as maxPool from "./maxPool.js";
+import * as reduce from "./reduce.js";
+import * as shape from "./shape.js";
+import * as softmax from "./softmax.js";
+
+const isOp = (v: unknown): v is Op => typeof v === "object" && v !== null && "gradient" in v && "samples" in v;
+
+/** All ops; tests, documentation and verifiers walk this. Adding an op is adding it to its file. */
+export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
+  [elementwise, shape, reduce, matmul, conv, batchNorm, maxPool, softmax]
+    .flatMap((file) => Object.values<unknown>(file))
+    .filter(isOp)
+    .map((op) => [op.name, op]),
+);
+
+export { batchNormInference, batchNormTraining, updateRunning } from "./batchNorm.js";
+export { conv, type ConvAttributes } from "./conv.js";
+export { apply, defineOp, type NdArray, type Op, type OpSpec, opOf, type Sample } from "./define.js";
+export {
+  abs,
+  add,
+  cast,
+  clip,
+  div,
+  equal,
+  exp,
+  greater,
+  greaterOrEqual,
+  less,
+  lessOrEqual,
+  log,
+  max,
+  min,
+  mul,
+  neg,
+  pow,
+  reciprocal,
+  relu,
+  sigmoid,
+  sign,
+  sqrt,
+  sub,
+  tanh,
+  where,
+} from "./elementwise.js";
+export { gemm, linear, matmul } from "./matmul.js";
+export { maxPool } from "./maxPool.js";
+export { reduceMax, reduceMean, reduceSum, sumAll } from "./reduce.js";
+export { concat, dilate, expand, flatten, pad, reshape, slice, sumTo, transpose } from "./shape.js";
+export { crossEntropy, logSoftmax, oneHot, softmax } from "./softmax.js";

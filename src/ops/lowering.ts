@@ -1,0 +1,38 @@
+/** @file What an op's lowering writes to: ONNX nodes and constants, by name. */
+import type { Tensor } from "../common/tensor.js";
+
+/** The attribute values that lowerings use; the same shape as the ONNX stage's own. */
+export type LoweredAttribute =
+  | { readonly type: "int"; readonly value: bigint }
+  | { readonly type: "float"; readonly value: number }
+  | { readonly type: "string"; readonly value: string }
+  | { readonly type: "ints"; readonly value: readonly bigint[] }
+  | { readonly type: "floats"; readonly value: readonly number[] };
+
+export const int = (n: number): LoweredAttribute => ({ type: "int", value: BigInt(n) });
+export const ints = (ns: readonly number[]): LoweredAttribute => ({ type: "ints", value: ns.map(BigInt) });
+export const float = (x: number): LoweredAttribute => ({ type: "float", value: x });
+export const text = (s: string): LoweredAttribute => ({ type: "string", value: s });
+
+export type LoweredAttributes = Readonly<Record<string, LoweredAttribute>>;
+
+export interface Lowering {
+  /** One ONNX node with one output; its name. "" is an absent input. */
+  emit(opType: string, inputs: readonly string[], attributes?: LoweredAttributes, domain?: string): string;
+  /** One ONNX node with several outputs. */
+  emitMany(
+    opType: string,
+    inputs: readonly string[],
+    outputs: number,
+    attributes?: LoweredAttributes,
+    domain?: string,
+  ): readonly string[];
+  /** A constant; equal ones are kept once. */
+  constant(value: Tensor): string;
+  /** A float32 scalar constant. */
+  scalar(x: number): string;
+  /** An int64 vector constant: axes, shapes, pads. */
+  vector(ns: readonly number[]): string;
+  /** Whether a later node, or the graph's caller, reads output `index` of the node being lowered. */
+  used(index: number): boolean;
+}
