@@ -2,6 +2,7 @@
 import * as batchNorm from "./batchNorm.js";
 import * as conv from "./conv.js";
 import type { Op } from "./define.js";
+import * as dotFile from "./dot.js";
 import * as elementwise from "./elementwise.js";
 import * as matmul from "./matmul.js";
 import * as maxPool from "./maxPool.js";
@@ -13,7 +14,7 @@ const isOp = (v: unknown): v is Op => typeof v === "object" && v !== null && "gr
 
 /** All ops; tests, documentation and verifiers walk this. Adding an op is adding it to its file. */
 export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
-  [elementwise, shape, reduce, matmul, conv, batchNorm, maxPool, softmax]
+  [elementwise, shape, reduce, dotFile, matmul, conv, batchNorm, maxPool, softmax]
     .flatMap((file) => Object.values<unknown>(file))
     .filter(isOp)
     .map((op) => [op.name, op]),
@@ -54,3 +55,5 @@ export { maxPool } from "./maxPool.js";
 export { reduceMax, reduceMean, reduceSum, sumAll } from "./reduce.js";
 export { concat, dilate, expand, flatten, pad, reshape, slice, sumTo, transpose } from "./shape.js";
 export { crossEntropy, logSoftmax, oneHot, softmax } from "./softmax.js";
+export { dot } from "./dot.js";
+export { evaluateGraph, fromNd, toNd } from "./evaluate.js";
