@@ -51,10 +51,42 @@ export interface ImageDecoder {
   decode(bytes: Uint8Array, name: string): Promise<DecodedImage>;
 }
 
+/** What a module that runs in a thread exports: `createHandler` is called once, the handler for every message. */
+export interface ThreadModule {
+  createHandler(platform: Platform): ThreadHandler;
+}
+
+/** Answers one message; the buffers in `transfer` are moved to the asking side, not copied. */
+export type ThreadHandler = (message: unknown) => Promise<ThreadAnswer>;
+
+export interface ThreadAnswer {
+  readonly value: unknown;
+  readonly transfer: readonly ArrayBuffer[];
+}
+
+export interface Thread {
+  /**
+   * What the module's handler answers. Messages are cloned, `transfer` is moved, a SharedArrayBuffer is shared; answers may
+   * overtake each other. Errors of ours arrive as the same class with the same message.
+   */
+  call(message: unknown, transfer?: readonly ArrayBuffer[]): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+/** Real threads, which go on while the calling one is blocked. They never keep the process alive by themselves. */
+export interface Threads {
+  /** How many can run at once on this machine. */
+  readonly available: number;
+  /** @param module URL of a compiled `ThreadModule`, as `new URL("./module.js", import.meta.url)` gives it */
+  start(module: URL): Thread;
+}
+
 /** Everything of the machine that the library asks for. */
 export interface Platform {
   readonly files: FileSystem;
   readonly images: ImageDecoder;
   /** One-shot DEFLATE (raw) of zip members and gzip streams, with the size that may come out at most. */
   inflate(bytes: Uint8Array, format: "deflate-raw" | "gzip", maxBytes: number, name: string): Promise<Uint8Array>;
+  /** Absent where there are none: then everything runs in the calling thread. */
+  readonly threads?: Threads;
 }

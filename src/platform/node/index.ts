@@ -3,5 +3,6 @@ import type { Platform } from "../types.js";
 import { nodeFiles } from "./files.js";
 import { nodeImages } from "./images.js";
 import { inflate } from "./inflate.js";
+import { nodeThreads } from "./workers.js";
 
-export const nodePlatform: Platform = { files: nodeFiles, images: nodeImages, inflate };
+export const nodePlatform: Platform = { files: nodeFiles, images: nodeImages, inflate, threads: nodeThreads };
