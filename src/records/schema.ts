@@ -1,0 +1,230 @@
+/** @file The form of run.json, summary.json and the lines of events.jsonl, checked when they are read. */
+import { z } from "zod";
+import { FileError } from "../common/errors.js";
+import type { TrainingEvent } from "../training/types.js";
+
+/** JSON knows no NaN: it is written as null and read back as NaN. */
+const real = z
+  .number()
+  .nullable()
+  .transform((x) => x ?? Number.NaN);
+const index = z.int().nonnegative();
+const rate = real;
+const text = z.string();
+
+const evaluationSchema = z.object({
+  count: index,
+  loss: real,
+  accuracy: real,
+  balancedAccuracy: real,
+  macroAuc: z.number().nullable(),
+  confusion: z.array(z.array(index)),
+  precision: z.array(z.number().nullable()),
+  recall: z.array(z.number().nullable()),
+});
+
+const select = z.enum(["last", "validation", "test"]);
+
+const eventSchema: z.ZodType<TrainingEvent> = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("start"),
+    time: text,
+    resumedAt: index,
+    groups: z.array(text),
+    classes: z.array(text),
+    stepsPerEpoch: index,
+    epochs: index,
+  }),
+  z.object({
+    type: z.literal("step"),
+    step: index,
+    epoch: index,
+    trainLoss: real,
+    trainAccuracy: real,
+    validationLoss: real.exactOptional(),
+    hypergradient: z.array(real).exactOptional(),
+    lr: z.array(rate),
+    elapsedMs: real,
+    stepMs: real,
+    waitMs: real,
+    images: index,
+  }),
+  z.object({
+    type: z.literal("epoch"),
+    epoch: index,
+    step: index,
+    trainLoss: real,
+    trainAccuracy: real,
+    validation: evaluationSchema.exactOptional(),
+    test: evaluationSchema.exactOptional(),
+    lr: z.array(rate),
+    elapsedMs: real,
+  }),
+  z.object({ type: z.literal("checkpoint"), epoch: index, step: index, file: text, best: z.boolean() }),
+  z.object({ type: z.literal("warning"), message: text }),
+  z.object({
+    type: z.literal("end"),
+    reason: z.enum(["finished", "stopped"]),
+    epoch: index,
+    step: index,
+    select,
+    selectedEpoch: index,
+    test: evaluationSchema.exactOptional(),
+    testLast: evaluationSchema.exactOptional(),
+    elapsedMs: real,
+  }),
+]);
+
+/** What a run was made with: enough to show it, and for the trainer to continue it. */
+export interface RunConfig {
+  /** "fold-1" … for cross-validation, "run" otherwise. */
+  readonly name: string;
+  /** The method's name: "metalr", "finetune", … */
+  readonly method: string;
+  /** How the model is built again (`Model.config`). */
+  readonly model: Readonly<Record<string, unknown>>;
+  readonly data: {
+    /** File name without folders. */
+    readonly name: string;
+    /** `Dataset.fingerprint`. */
+    readonly fingerprint: string;
+    /** Images in each part: train, meta, validation, test. */
+    readonly parts: Readonly<Record<string, number>>;
+  };
+  /** How the reported epoch is chosen. */
+  readonly select: "last" | "validation" | "test";
+  /** Every other option as it took effect: batch size, seed, method options, transforms, … */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly groups: readonly string[];
+  readonly classes: readonly string[];
+  /** metalr, Node, ONNX Runtime, … and the executor that ran. */
+  readonly versions: Readonly<Record<string, string>>;
+  /** The command line, where there was one. */
+  readonly command?: string;
+}
+
+/** The content of run.json. */
+export interface RunInfo extends RunConfig {
+  readonly format: "metalr-run";
+  readonly version: 1;
+  /** ISO 8601. */
+  readonly created: string;
+}
+
+const anything = z.record(text, z.unknown());
+
+const runInfoSchema: z.ZodType<RunInfo> = z.object({
+  format: z.literal("metalr-run"),
+  version: z.literal(1),
+  created: text,
+  name: text,
+  method: text,
+  model: anything,
+  data: z.object({ name: text, fingerprint: text, parts: z.record(text, index) }),
+  select,
+  options: anything,
+  groups: z.array(text),
+  classes: z.array(text),
+  versions: z.record(text, text),
+  command: text.exactOptional(),
+});
+
+/** Mean and sample standard deviation over folds; null where no fold has the figure, deviation null for one fold. */
+export interface Spread {
+  readonly mean: number | null;
+  readonly deviation: number | null;
+}
+
+export type EvaluationSpread = Readonly<Record<"accuracy" | "balancedAccuracy" | "macroAuc", Spread>>;
+
+type Evaluated = z.infer<typeof evaluationSchema>;
+
+export interface FoldSummary {
+  readonly name: string;
+  /** Beside summary.json: "fold-1". */
+  readonly folder: string;
+  readonly selectedEpoch: number;
+  readonly lastEpoch: number;
+  /** On the fold's test images, with the weights of the selected epoch and of the last; null where not evaluated. */
+  readonly selected: Evaluated | null;
+  readonly last: Evaluated | null;
+  readonly elapsedMs: number;
+}
+
+/** The content of summary.json: one cross-validation. */
+export interface CrossValidationSummary {
+  readonly format: "metalr-summary";
+  readonly version: 1;
+  readonly created: string;
+  readonly name: string;
+  readonly method: string;
+  readonly select: "last" | "validation" | "test";
+  readonly classes: readonly string[];
+  readonly folds: readonly FoldSummary[];
+  /** All folds' test images as one set; null where a fold lacks the evaluation. */
+  readonly pooled: { readonly selected: Evaluated | null; readonly last: Evaluated | null };
+  /** Over the folds. */
+  readonly spread: { readonly selected: EvaluationSpread; readonly last: EvaluationSpread };
+}
+
+const spread = z.object({ mean: z.number().nullable(), deviation: z.number().nullable() });
+const evaluationSpread = z.object({ accuracy: spread, balancedAccuracy: spread, macroAuc: spread });
+const both = z.object({ selected: evaluationSchema.nullable(), last: evaluationSchema.nullable() });
+
+const summarySchema: z.ZodType<CrossValidationSummary> = z.object({
+  format: z.literal("metalr-summary"),
+  version: z.literal(1),
+  created: text,
+  name: text,
+  method: text,
+  select,
+  classes: z.array(text),
+  folds: z.array(both.extend({ name: text, folder: text, selectedEpoch: index, lastEpoch: index, elapsedMs: real })),
+  pooled: both,
+  spread: z.object({ selected: evaluationSpread, last: evaluationSpread }),
+});
+
+/** The event of one line, or in words why it is none. */
+export function parseEvent(line: string): { readonly event: TrainingEvent } | { readonly damage: string } {
+  try {
+    const result = eventSchema.safeParse(JSON.parse(line));
+    return result.success ? { event: result.data } : { damage: firstIssue(result.error) };
+  } catch {
+    return { damage: "not JSON" };
+  }
+}
+
+/** One line of events.jsonl, with its line break. */
+export const formatEvent = (event: TrainingEvent): string => `${JSON.stringify(event)}\n`;
+
+/** @throws {FileError} not JSON, not of that form */
+export const parseRunInfo = (json: string, path: string): RunInfo =>
+  parseFile(runInfoSchema, json, path, "a run record");
+
+/** @throws {FileError} not JSON, not of that form */
+export const parseSummary = (json: string, path: string): CrossValidationSummary =>
+  parseFile(summarySchema, json, path, "a cross-validation summary");
+
+function parseFile<T>(schema: z.ZodType<T>, json: string, path: string, kind: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (cause) {
+    throw new FileError(path, {
+      problem: `is damaged: not JSON`,
+      expected: kind,
+      got: `${json.length} characters`,
+      cause,
+    });
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new FileError(path, { problem: `is not ${kind} of this version`, got: firstIssue(result.error) });
+}
+
+/** "lr.3: Invalid input: expected number, received string". */
+function firstIssue(error: z.ZodError): string {
+  const issue = error.issues[0];
+  if (issue === undefined) return "unknown";
+  return issue.path.length > 0 ? `${issue.path.join(".")}: ${issue.message}` : issue.message;
+}
