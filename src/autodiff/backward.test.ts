@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { input } from "../graph/build.js";
-import { ops, evaluateGraph, mul, add, sumAll, relu, matmul, cast, greater } from "../ops/index.js";
+import { add, cast, evaluateGraph, greater, matmul, mul, ops, relu, sumAll } from "../ops/index.js";
 import { directional, gradients } from "./backward.js";
 import { gradientError } from "./gradientError.js";
 
@@ -23,14 +23,26 @@ test("a value used twice gets both gradients: d(x² + 3x)/dx = 2x + 3", () => {
   const x = input("x", "float32", [2]);
   const three = input("three", "float32", []);
   const g = gradients(sumAll(add(mul(x, x), mul(three, x))), [x]);
-  const [dx] = evaluateGraph(g, new Map([[x, value([2], 1, -4)], [three, value([], 3)]]));
+  const [dx] = evaluateGraph(
+    g,
+    new Map([
+      [x, value([2], 1, -4)],
+      [three, value([], 3)],
+    ]),
+  );
   expect([...dx!.data]).toEqual([5, -5]);
 });
 
 test("a broadcast operand's gradient is summed back to its shape", () => {
   const x = input("x", "float32", [2, 3]);
   const b = input("b", "float32", [3]);
-  const [db] = evaluateGraph(gradients(sumAll(add(x, b)), [b]), new Map([[x, value([2, 3], 1, 2, 3, 4, 5, 6)], [b, value([3], 0, 0, 0)]]));
+  const [db] = evaluateGraph(
+    gradients(sumAll(add(x, b)), [b]),
+    new Map([
+      [x, value([2, 3], 1, 2, 3, 4, 5, 6)],
+      [b, value([3], 0, 0, 0)],
+    ]),
+  );
   expect(db!.shape).toEqual([3]);
   expect([...db!.data]).toEqual([2, 2, 2]);
 });
@@ -55,7 +67,11 @@ test("directional contracts a matrix product without forming the weight's gradie
   const w = input("w", "float32", [2, 1]);
   const d = input("d", "float32", [2, 1]);
   const loss = sumAll(relu(matmul(x, w)));
-  const feeds = new Map([[x, value([2, 2], 1, 2, 3, 4)], [w, value([2, 1], 1, 1)], [d, value([2, 1], 10, 1)]]);
+  const feeds = new Map([
+    [x, value([2, 2], 1, 2, 3, 4)],
+    [w, value([2, 1], 1, 1)],
+    [d, value([2, 1], 10, 1)],
+  ]);
   const [g] = gradients(loss, [w]);
   const [contracted, gradient] = evaluateGraph([directional(loss, [w], [d])[0]!, g!], feeds);
   expect([...gradient!.data]).toEqual([4, 6]);

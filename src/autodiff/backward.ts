@@ -17,7 +17,11 @@ interface Use {
 /** Cotangent of a scalar loss by everything between it and `wrt`, and every use of each `wrt`. */
 function backward(loss: Value, wrt: readonly Value[]): Map<Value, Use[]> {
   if (loss.shape.length !== 0) {
-    throw new GraphError("gradients", { problem: "the loss is not a scalar", expected: "[]", got: formatShape(loss.shape) });
+    throw new GraphError("gradients", {
+      problem: "the loss is not a scalar",
+      expected: "[]",
+      got: formatShape(loss.shape),
+    });
   }
   const wanted = new Set(wrt);
   const uses = new Map<Value, Use[]>(wrt.map((v) => [v, []]));

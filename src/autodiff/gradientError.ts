@@ -1,6 +1,6 @@
 /** @file How far an op's gradient rules are from central differences, in float64: the test of every rule. */
 import { Random } from "../common/random.js";
-import { type Shape, sizeOf, sameShape } from "../common/tensor.js";
+import { type Shape, sameShape, sizeOf } from "../common/tensor.js";
 import { input } from "../graph/build.js";
 import type { Value } from "../graph/value.js";
 import { cast, dot, evaluateGraph, type NdArray, type Op, type Sample } from "../ops/index.js";
@@ -18,7 +18,7 @@ export function sampleNode(
   const make = (name: string, label: string, shape: Shape): Value => {
     const whole = sample.ints?.[name];
     const [from, to] = sample.ranges?.[name] ?? [low, high];
-    const value = input(label, whole === undefined ? "float32" : "int64", shape);
+    const value = input(label, whole === undefined ? "float32" : whole === 2 ? "bool" : "int64", shape);
     const data = Float64Array.from({ length: sizeOf(shape) }, () =>
       whole === undefined ? random.between(from, to) : random.below(whole),
     );
@@ -83,7 +83,8 @@ export function gradientError(
     const reference = (at(step) - at(-step)) / (2 * step);
     along.forEach((a, k) => {
       const error = Math.abs(a.data[0]! - reference) / Math.max(1, Math.abs(reference));
-      if (!(error <= worst.error)) worst = { error, where: `${name}${k === 1 ? " (directional)" : ""}: ${a.data[0]} against ${reference}` };
+      if (!(error <= worst.error))
+        worst = { error, where: `${name}${k === 1 ? " (directional)" : ""}: ${a.data[0]} against ${reference}` };
     });
   });
   return worst;

@@ -43,7 +43,11 @@ function broadcastStrides(shape: Shape, target: Shape): number[] {
 }
 
 /** Calls `visit` with the flat output index and the flat index into each operand, over all of `shape`. */
-export function walk(shape: Shape, strides: readonly (readonly number[])[], visit: (out: number, at: number[]) => void) {
+export function walk(
+  shape: Shape,
+  strides: readonly (readonly number[])[],
+  visit: (out: number, at: number[]) => void,
+) {
   const total = sizeOf(shape);
   const rank = shape.length;
   const index = new Array<number>(rank).fill(0);

@@ -14,7 +14,11 @@ const perChannel = (x: Shape): Shape => [x[1] ?? 0];
 /** All axes but the channel's. */
 const others = (x: Shape): number[] => x.flatMap((_, i) => (i === 1 ? [] : [i]));
 /** [C] as [1, C, 1, …], to broadcast against x. */
-const column = (c: Value, x: Shape): Value => reshape(c, x.map((d, i) => (i === 1 ? d : 1)));
+const column = (c: Value, x: Shape): Value =>
+  reshape(
+    c,
+    x.map((d, i) => (i === 1 ? d : 1)),
+  );
 
 function check(op: string, x: Value, ...vectors: readonly Value[]): void {
   for (const v of vectors) {
@@ -41,7 +45,10 @@ function channelSums(x: NdArray, f: (v: number, i: number, c: number) => number)
 }
 const mapChannels = (x: NdArray, f: (v: number, i: number, c: number) => number): NdArray => {
   const space = sizeOf(x.shape.slice(2));
-  return nd(x.shape, x.data.map((v, i) => f(v, i, Math.floor(i / space) % x.shape[1]!)));
+  return nd(
+    x.shape,
+    x.data.map((v, i) => f(v, i, Math.floor(i / space) % x.shape[1]!)),
+  );
 };
 
 /** [1, C, 1, …] and the other axes, for lowerings. */
@@ -75,7 +82,10 @@ export const BatchNormTraining = defineOp({
     const count = x.data.length / x.shape[1]!;
     const mean = channelSums(x, (v) => v / count);
     const variance = channelSums(x, (v, _, c) => (v - mean[c]!) ** 2 / count);
-    const y = mapChannels(x, (v, _, c) => (scale.data[c]! * (v - mean[c]!)) / Math.sqrt(variance[c]! + epsilon) + bias.data[c]!);
+    const y = mapChannels(
+      x,
+      (v, _, c) => (scale.data[c]! * (v - mean[c]!)) / Math.sqrt(variance[c]! + epsilon) + bias.data[c]!,
+    );
     return [y, nd(perChannel(x.shape), mean), nd(perChannel(x.shape), variance)];
   },
   lower: ({ x, scale, bias }, low, { epsilon }, node) => {
@@ -97,7 +107,8 @@ export const BatchNormTraining = defineOp({
 /** Gradients of BatchNormTraining by x, scale and bias in one op: they share two sums over the batch. */
 export const BatchNormGrad = defineOp({
   name: "BatchNormGrad",
-  source: "with x̂ = (x − mean)/√(var + ε): dbias = Σdy, dscale = Σdy·x̂, dx = scale/√(var + ε)·(dy − dbias/m − x̂·dscale/m)",
+  source:
+    "with x̂ = (x − mean)/√(var + ε): dbias = Σdy, dscale = Σdy·x̂, dx = scale/√(var + ε)·(dy − dbias/m − x̂·dscale/m)",
   inputs: ["x", "scale", "mean", "variance", "dy"],
   outputs: ["dx", "dscale", "dbias"],
   attrs: { epsilon: 1e-5 },
@@ -167,7 +178,8 @@ export const BatchNormInference = defineOp({
     return x.shape;
   },
   grad: {
-    x: ({ x, scale, variance, dy, attrs }) => mul(dy, column(mul(scale, inverseDeviation(variance, attrs.epsilon)), x.shape)),
+    x: ({ x, scale, variance, dy, attrs }) =>
+      mul(dy, column(mul(scale, inverseDeviation(variance, attrs.epsilon)), x.shape)),
     scale: ({ x, mean, variance, dy, attrs }) =>
       mul(
         reduceSum(mul(dy, sub(x, column(mean, x.shape))), others(x.shape)),

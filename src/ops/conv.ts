@@ -35,7 +35,11 @@ function checkConv(op: string, x: Shape, w: Shape, a: ConvAttributes): void {
   }
   for (const key of ["strides", "padsBegin", "padsEnd", "dilations"] as const) {
     if (a[key].length !== dims) {
-      throw new ShapeError(op, { problem: `${key} needs one number for each space axis`, expected: `${dims} numbers`, got: `[${a[key].join(",")}]` });
+      throw new ShapeError(op, {
+        problem: `${key} needs one number for each space axis`,
+        expected: `${dims} numbers`,
+        got: `[${a[key].join(",")}]`,
+      });
     }
   }
   if (x[1] !== w[1]! * a.group) {
@@ -47,12 +51,21 @@ function checkConv(op: string, x: Shape, w: Shape, a: ConvAttributes): void {
     });
   }
   if (w[0]! % a.group !== 0) {
-    throw new ShapeError(op, { problem: "output channels do not divide into groups", got: `${w[0]} channels, group ${a.group}` });
+    throw new ShapeError(op, {
+      problem: "output channels do not divide into groups",
+      got: `${w[0]} channels, group ${a.group}`,
+    });
   }
 }
 
 /** Calls `visit(xIndex, wIndex, yIndex)` for every product of the convolution. */
-function eachProduct(x: Shape, w: Shape, y: Shape, a: ConvAttributes, visit: (x: number, w: number, y: number) => void) {
+function eachProduct(
+  x: Shape,
+  w: Shape,
+  y: Shape,
+  a: ConvAttributes,
+  visit: (x: number, w: number, y: number) => void,
+) {
   const dims = x.length - 2;
   const [xs, ws, ys] = [stridesOf(x), stridesOf(w), stridesOf(y)];
   const perGroup = w[0]! / a.group;
@@ -99,12 +112,32 @@ const onnxConv = (a: ConvAttributes) => ({
 
 /** Cases for all three ops: stride, asymmetric padding, dilation, groups, 1-D and 3-D. */
 const cases: readonly { x: Shape; w: Shape; attrs: ConvAttributes }[] = [
-  { x: [2, 3, 5, 5], w: [4, 3, 3, 3], attrs: { strides: [1, 1], padsBegin: [1, 1], padsEnd: [1, 1], dilations: [1, 1], group: 1 } },
-  { x: [2, 2, 6, 5], w: [3, 2, 3, 3], attrs: { strides: [2, 2], padsBegin: [1, 1], padsEnd: [1, 1], dilations: [1, 1], group: 1 } },
-  { x: [1, 4, 6, 6], w: [4, 2, 2, 3], attrs: { strides: [2, 1], padsBegin: [0, 2], padsEnd: [1, 0], dilations: [1, 2], group: 2 } },
-  { x: [2, 3, 4, 4], w: [3, 1, 3, 3], attrs: { strides: [1, 1], padsBegin: [1, 1], padsEnd: [1, 1], dilations: [1, 1], group: 3 } },
+  {
+    x: [2, 3, 5, 5],
+    w: [4, 3, 3, 3],
+    attrs: { strides: [1, 1], padsBegin: [1, 1], padsEnd: [1, 1], dilations: [1, 1], group: 1 },
+  },
+  {
+    x: [2, 2, 6, 5],
+    w: [3, 2, 3, 3],
+    attrs: { strides: [2, 2], padsBegin: [1, 1], padsEnd: [1, 1], dilations: [1, 1], group: 1 },
+  },
+  {
+    x: [1, 4, 6, 6],
+    w: [4, 2, 2, 3],
+    attrs: { strides: [2, 1], padsBegin: [0, 2], padsEnd: [1, 0], dilations: [1, 2], group: 2 },
+  },
+  {
+    x: [2, 3, 4, 4],
+    w: [3, 1, 3, 3],
+    attrs: { strides: [1, 1], padsBegin: [1, 1], padsEnd: [1, 1], dilations: [1, 1], group: 3 },
+  },
   { x: [2, 2, 7], w: [3, 2, 3], attrs: { strides: [3], padsBegin: [0], padsEnd: [1], dilations: [1], group: 1 } },
-  { x: [1, 2, 4, 3, 3], w: [2, 2, 2, 3, 1], attrs: { strides: [2, 1, 2], padsBegin: [0, 1, 0], padsEnd: [0, 1, 0], dilations: [1, 1, 1], group: 1 } },
+  {
+    x: [1, 2, 4, 3, 3],
+    w: [2, 2, 2, 3, 1],
+    attrs: { strides: [2, 1, 2], padsBegin: [0, 1, 0], padsEnd: [0, 1, 0], dilations: [1, 1, 1], group: 1 },
+  },
 ];
 const outShape = (x: Shape, w: Shape, a: ConvAttributes): Shape => [
   x[0]!,
@@ -121,7 +154,11 @@ export const Conv: Op = defineOp({
   shape: ({ x, w, b }, a) => {
     checkConv("Conv", x.shape, w.shape, a);
     if (b && (b.shape.length !== 1 || b.shape[0] !== w.shape[0])) {
-      throw new ShapeError("Conv", { problem: "bias has the wrong shape", expected: `[${w.shape[0]}]`, got: formatShape(b.shape) });
+      throw new ShapeError("Conv", {
+        problem: "bias has the wrong shape",
+        expected: `[${w.shape[0]}]`,
+        got: formatShape(b.shape),
+      });
     }
     const y = outShape(x.shape, w.shape, a);
     if (y.slice(2).some((d) => d < 1)) {
@@ -136,7 +173,11 @@ export const Conv: Op = defineOp({
   grad: {
     x: ({ x, w, dy, attrs }) => apply(ConvInputGrad, [w, dy], { ...attrs, space: x.shape.slice(2) }),
     w: ({ x, w, dy, attrs }) => apply(ConvWeightGrad, [x, dy], { ...attrs, kernel: w.shape.slice(2) }),
-    b: ({ dy }) => reduceSum(dy, dy.shape.flatMap((_, i) => (i === 1 ? [] : [i]))),
+    b: ({ dy }) =>
+      reduceSum(
+        dy,
+        dy.shape.flatMap((_, i) => (i === 1 ? [] : [i])),
+      ),
   },
   linear: {
     x: ({ w, attrs }, d) => apply(Conv, [d, w, null], attrs),
@@ -163,7 +204,8 @@ export const Conv: Op = defineOp({
 
 /** What a stride leaves over at the far end: the rows of x that no window reached. */
 const leftover = (space: number, kernel: number, out: number, a: ConvAttributes, axis: number): number =>
-  space - ((out - 1) * a.strides[axis]! + a.dilations[axis]! * (kernel - 1) + 1 - a.padsBegin[axis]! - a.padsEnd[axis]!);
+  space -
+  ((out - 1) * a.strides[axis]! + a.dilations[axis]! * (kernel - 1) + 1 - a.padsBegin[axis]! - a.padsEnd[axis]!);
 
 export const ConvInputGrad: Op = defineOp({
   name: "ConvInputGrad",
@@ -177,7 +219,8 @@ export const ConvInputGrad: Op = defineOp({
     return shape;
   },
   grad: {
-    w: ({ w, dy, ddx, attrs: { space, ...attrs } }) => apply(ConvWeightGrad, [ddx, dy], { ...attrs, kernel: w.shape.slice(2) }),
+    w: ({ w, dy, ddx, attrs: { space, ...attrs } }) =>
+      apply(ConvWeightGrad, [ddx, dy], { ...attrs, kernel: w.shape.slice(2) }),
     dy: ({ w, ddx, attrs: { space, ...attrs } }) => apply(Conv, [ddx, w, null], attrs),
   },
   evaluate: ({ w, dy }, a, types) => {
@@ -200,7 +243,8 @@ export const ConvInputGrad: Op = defineOp({
 
 export const ConvWeightGrad: Op = defineOp({
   name: "ConvWeightGrad",
-  source: "transpose of Conv in w: dw[m,c,k] = Σ_{n,o} dy[n,m,o]·x[n,c,o·s + k·d − p], a Conv with the batch as channels",
+  source:
+    "transpose of Conv in w: dw[m,c,k] = Σ_{n,o} dy[n,m,o]·x[n,c,o·s + k·d − p], a Conv with the batch as channels",
   inputs: ["x", "dy"],
   outputs: ["dw"],
   attrs: { ...none, kernel: [] as Shape },
@@ -210,7 +254,8 @@ export const ConvWeightGrad: Op = defineOp({
     return shape;
   },
   grad: {
-    x: ({ x, dy, ddw, attrs: { kernel, ...attrs } }) => apply(ConvInputGrad, [ddw, dy], { ...attrs, space: x.shape.slice(2) }),
+    x: ({ x, dy, ddw, attrs: { kernel, ...attrs } }) =>
+      apply(ConvInputGrad, [ddw, dy], { ...attrs, space: x.shape.slice(2) }),
     dy: ({ x, ddw, attrs: { kernel, ...attrs } }) => apply(Conv, [x, ddw, null], attrs),
   },
   evaluate: ({ x, dy }, a, types) => {
@@ -255,7 +300,12 @@ function lowerWeightGrad(
   // A negative pad is a crop, which Conv does not know.
   if (padsEnd.some((p) => p < 0)) {
     const ends = space.map((d, i) => d + Math.min(0, padsEnd[i]!));
-    channels = low.emit("Slice", [channels, low.vector(ends.map(() => 0)), low.vector(ends), low.vector(axes.map((i) => i + 2))]);
+    channels = low.emit("Slice", [
+      channels,
+      low.vector(ends.map(() => 0)),
+      low.vector(ends),
+      low.vector(axes.map((i) => i + 2)),
+    ]);
   }
   const dw = low.emit("Conv", [channels, filters], {
     strides: ints(a.dilations),

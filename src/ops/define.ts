@@ -36,7 +36,7 @@ export interface Sample {
   readonly range?: readonly [low: number, high: number];
   /** Range per input, where one differs. */
   readonly ranges?: Readonly<Record<string, readonly [number, number]>>;
-  /** Inputs of whole numbers 0 … n − 1 and dtype int64. */
+  /** Inputs of whole numbers 0 … n − 1 and dtype int64; bool where n is 2. */
   readonly ints?: Readonly<Record<string, number>>;
 }
 
@@ -174,9 +174,7 @@ export function defineOp<
       return rule === "none" ? null : rule(gradArgs(node, i, dy));
     },
     push(node, i, dy, direction) {
-      const linear = spec.linear as
-        | Readonly<Record<string, (x: unknown, direction: Value) => Value>>
-        | undefined;
+      const linear = spec.linear as Readonly<Record<string, (x: unknown, direction: Value) => Value>> | undefined;
       return linear?.[inputName(i)]?.(gradArgs(node, i, dy), direction) ?? null;
     },
     evaluate(node, inputs) {
@@ -185,7 +183,9 @@ export function defineOp<
       list.forEach((r, k) => {
         const want = node.outputs[k];
         if (want && formatShape(want.shape) !== formatShape(r.shape)) {
-          throw new InternalError(`${spec.name}: evaluate gave ${formatShape(r.shape)}, shape rule ${formatShape(want.shape)}`);
+          throw new InternalError(
+            `${spec.name}: evaluate gave ${formatShape(r.shape)}, shape rule ${formatShape(want.shape)}`,
+          );
         }
       });
       return list;

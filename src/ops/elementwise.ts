@@ -1,7 +1,8 @@
 /** @file Elementwise ops with NumPy broadcasting: arithmetic, comparisons, Where, Cast. */
-import type { Value } from "../graph/value.js";
-import { scalar } from "../graph/build.js";
+
 import type { DType } from "../common/tensor.js";
+import { scalar } from "../graph/build.js";
+import type { Value } from "../graph/value.js";
 import { broadcastShapes, map } from "./_nd.js";
 import { apply, defineOp, type Op, type Sample, type Type } from "./define.js";
 import { int } from "./lowering.js";
@@ -85,7 +86,10 @@ export const Pow = defineOp({
   samples: pairs.map((s) => ({ ...s, ranges: { a: [0.5, 2] as const } })),
 });
 
-const compare = (name: "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Equal", f: (p: number, q: number) => boolean) =>
+const compare = (
+  name: "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Equal",
+  f: (p: number, q: number) => boolean,
+) =>
   defineOp({
     name,
     source: `ONNX ${name}-13`,
@@ -134,14 +138,22 @@ const unary = (name: string, { source, f, grad, range }: Unary): Op =>
     shape: ({ x }) => x.shape,
     grad: { x: grad },
     evaluate: ({ x }) => ({ shape: x.shape, data: x.data.map(f) }),
-    samples: [{ shapes: { x: [2, 3] }, ...(range && { range }) }, { shapes: { x: [7] }, ...(range && { range }) }],
+    samples: [
+      { shapes: { x: [2, 3] }, ...(range && { range }) },
+      { shapes: { x: [7] }, ...(range && { range }) },
+    ],
   });
 
 export const Neg = unary("Neg", { source: "ONNX Neg-13", f: (x) => -x, grad: ({ dy }) => neg(dy) });
 export const Abs = unary("Abs", { source: "ONNX Abs-13; 0 at 0", f: Math.abs, grad: ({ x, dy }) => mul(dy, sign(x)) });
 export const Sign = unary("Sign", { source: "ONNX Sign-13", f: Math.sign, grad: "none" });
 export const Exp = unary("Exp", { source: "ONNX Exp-13", f: Math.exp, grad: ({ y, dy }) => mul(dy, y) });
-export const Log = unary("Log", { source: "ONNX Log-13", f: Math.log, grad: ({ x, dy }) => div(dy, x), range: [0.3, 3] });
+export const Log = unary("Log", {
+  source: "ONNX Log-13",
+  f: Math.log,
+  grad: ({ x, dy }) => div(dy, x),
+  range: [0.3, 3],
+});
 export const Sqrt = unary("Sqrt", {
   source: "ONNX Sqrt-13",
   f: Math.sqrt,

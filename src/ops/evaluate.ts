@@ -7,7 +7,8 @@ import { nd } from "./_nd.js";
 import { type NdArray, opOf } from "./define.js";
 
 /** A tensor of any dtype as a reference array (int64 exact to 2^53). */
-export const toNd = (t: Tensor): NdArray => nd(t.shape, Float64Array.from(t.data as ArrayLike<number | bigint>, Number)); // every DataOf is such a list
+export const toNd = (t: Tensor): NdArray =>
+  nd(t.shape, Float64Array.from(t.data as ArrayLike<number | bigint>, Number)); // every DataOf is such a list
 
 /** A reference array as a tensor of the dtype; whole numbers are not rounded, they must be whole already. */
 export function fromNd<D extends DType>(dtype: D, x: NdArray): TensorOf<D> {
@@ -43,7 +44,10 @@ export function evaluateGraph(outputs: readonly Value[], feeds: ReadonlyMap<Valu
     const fixed = constantTensor(value);
     if (fixed) known.set(value, toNd(fixed));
     else {
-      const results = opOf(node).evaluate(node, node.inputs.map((v) => (v ? (known.get(v) ?? null) : null)));
+      const results = opOf(node).evaluate(
+        node,
+        node.inputs.map((v) => (v ? (known.get(v) ?? null) : null)),
+      );
       node.outputs.forEach((v, i) => {
         const r = results[i];
         if (r) known.set(v, r);

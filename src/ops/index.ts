@@ -21,8 +21,9 @@ export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
 );
 
 export { batchNormInference, batchNormTraining, updateRunning } from "./batchNorm.js";
-export { conv, type ConvAttributes } from "./conv.js";
+export { type ConvAttributes, conv } from "./conv.js";
 export { apply, defineOp, type NdArray, type Op, type OpSpec, opOf, type Sample } from "./define.js";
+export { dot } from "./dot.js";
 export {
   abs,
   add,
@@ -50,10 +51,9 @@ export {
   tanh,
   where,
 } from "./elementwise.js";
+export { evaluateGraph, fromNd, toNd } from "./evaluate.js";
 export { gemm, linear, matmul } from "./matmul.js";
 export { maxPool } from "./maxPool.js";
 export { reduceMax, reduceMean, reduceSum, sumAll } from "./reduce.js";
 export { concat, dilate, expand, flatten, pad, reshape, slice, sumTo, transpose } from "./shape.js";
 export { crossEntropy, logSoftmax, oneHot, softmax } from "./softmax.js";
-export { dot } from "./dot.js";
-export { evaluateGraph, fromNd, toNd } from "./evaluate.js";

@@ -54,10 +54,7 @@ export const MatMul = defineOp({
     });
     return y;
   },
-  samples: [
-    { shapes: { a: [2, 3], b: [3, 4] } },
-    { shapes: { a: [2, 1, 2, 3], b: [5, 3, 2] } },
-  ],
+  samples: [{ shapes: { a: [2, 3], b: [3, 4] } }, { shapes: { a: [2, 1, 2, 3], b: [5, 3, 2] } }],
 });
 
 export const Gemm = defineOp({

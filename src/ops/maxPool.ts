@@ -21,10 +21,16 @@ const attrs: PoolAttributes = { kernel: [], strides: [], padsBegin: [], padsEnd:
 export function pooledShape(op: string, x: Shape, a: PoolAttributes): Shape {
   const space = x.slice(2);
   if (space.length < 1 || a.kernel.length !== space.length) {
-    throw new ShapeError(op, { problem: "kernel needs one number for each space axis", expected: String(space.length), got: `[${a.kernel.join(",")}]` });
+    throw new ShapeError(op, {
+      problem: "kernel needs one number for each space axis",
+      expected: String(space.length),
+      got: `[${a.kernel.join(",")}]`,
+    });
   }
-  const y = space.map((d, i) =>
-    Math.floor((d + a.padsBegin[i]! + a.padsEnd[i]! - a.dilations[i]! * (a.kernel[i]! - 1) - 1) / a.strides[i]!) + 1);
+  const y = space.map(
+    (d, i) =>
+      Math.floor((d + a.padsBegin[i]! + a.padsEnd[i]! - a.dilations[i]! * (a.kernel[i]! - 1) - 1) / a.strides[i]!) + 1,
+  );
   if (y.some((d) => d < 1)) {
     throw new ShapeError(op, {
       problem: "the image is smaller than the window",
@@ -36,10 +42,19 @@ export function pooledShape(op: string, x: Shape, a: PoolAttributes): Shape {
 }
 
 const samples = [
-  { shapes: { x: [2, 2, 5, 5] }, attrs: { kernel: [3, 3], strides: [2, 2], padsBegin: [1, 1], padsEnd: [1, 1], dilations: [1, 1] } },
+  {
+    shapes: { x: [2, 2, 5, 5] },
+    attrs: { kernel: [3, 3], strides: [2, 2], padsBegin: [1, 1], padsEnd: [1, 1], dilations: [1, 1] },
+  },
   { shapes: { x: [1, 2, 6] }, attrs: { kernel: [2], strides: [2], padsBegin: [0], padsEnd: [0], dilations: [1] } },
-  { shapes: { x: [1, 2, 4, 4, 4] }, attrs: { kernel: [2, 2, 2], strides: [2, 2, 2], padsBegin: [0, 0, 0], padsEnd: [0, 0, 0], dilations: [1, 1, 1] } },
-  { shapes: { x: [1, 1, 7, 6] }, attrs: { kernel: [3, 2], strides: [1, 2], padsBegin: [0, 0], padsEnd: [1, 1], dilations: [2, 1] } },
+  {
+    shapes: { x: [1, 2, 4, 4, 4] },
+    attrs: { kernel: [2, 2, 2], strides: [2, 2, 2], padsBegin: [0, 0, 0], padsEnd: [0, 0, 0], dilations: [1, 1, 1] },
+  },
+  {
+    shapes: { x: [1, 1, 7, 6] },
+    attrs: { kernel: [3, 2], strides: [1, 2], padsBegin: [0, 0], padsEnd: [1, 1], dilations: [2, 1] },
+  },
 ];
 
 /** y, and for every y the flat index into x of its maximum (the first one at a tie, as PyTorch). */
@@ -51,7 +66,10 @@ export const MaxPool: Op = defineOp({
   attrs,
   shape: ({ x }, a): readonly Type[] => {
     const shape = pooledShape("MaxPool", x.shape, a);
-    return [{ dtype: x.dtype, shape }, { dtype: "int64", shape }];
+    return [
+      { dtype: x.dtype, shape },
+      { dtype: "int64", shape },
+    ];
   },
   grad: { x: ({ x, indices, dy }) => apply(MaxPoolGrad, [indices, dy], { shape: x.shape }) },
   evaluate: ({ x }, a, types) => {
@@ -121,7 +139,9 @@ export const MaxPoolGrad: Op = defineOp({
     );
     return low.emit("Reshape", [scattered, low.vector(shape)]);
   },
-  samples: [{ shapes: { indices: [1, 1, 2, 2], dy: [1, 1, 2, 2] }, attrs: { shape: [1, 1, 4, 4] }, ints: { indices: 16 } }],
+  samples: [
+    { shapes: { indices: [1, 1, 2, 2], dy: [1, 1, 2, 2] }, attrs: { shape: [1, 1, 4, 4] }, ints: { indices: 16 } },
+  ],
 });
 
 /** Pooled x [N, C, …]. Defaults: stride as the kernel, no padding, no dilation. */
@@ -135,7 +155,13 @@ export function maxPool(
   return apply(
     MaxPool,
     [x],
-    { kernel, strides: o.stride ?? kernel, padsBegin: padding, padsEnd: padding, dilations: o.dilation ?? kernel.map(() => 1) },
+    {
+      kernel,
+      strides: o.stride ?? kernel,
+      padsBegin: padding,
+      padsEnd: padding,
+      dilations: o.dilation ?? kernel.map(() => 1),
+    },
     o.name,
   );
 }

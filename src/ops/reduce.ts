@@ -47,12 +47,14 @@ export const ReduceMean = defineOp({
   shape: ({ x }, { axes, keepDims }) =>
     reducedShape(x.shape, normalizeAxes("ReduceMean", axes, x.shape.length), keepDims),
   grad: {
-    x: ({ x, dy, attrs: { axes } }) =>
-      expand(mul(restore(dy, x, axes), scalar(1 / count(x.shape, axes))), x.shape),
+    x: ({ x, dy, attrs: { axes } }) => expand(mul(restore(dy, x, axes), scalar(1 / count(x.shape, axes))), x.shape),
   },
   evaluate: ({ x }, { axes, keepDims }) => {
     const sum = reduceNd(x, normalizeAxes("ReduceMean", axes, x.shape.length), keepDims, 0, (a, v) => a + v);
-    return nd(sum.shape, sum.data.map((v) => v / count(x.shape, axes)));
+    return nd(
+      sum.shape,
+      sum.data.map((v) => v / count(x.shape, axes)),
+    );
   },
   lower: ({ x }, low, { axes, keepDims }) =>
     low.emit("ReduceMean", [x, low.vector(axes)], { keepdims: int(keepDims ? 1 : 0) }),

@@ -1,11 +1,11 @@
 /** @file Ops that move or copy elements: Reshape, Transpose, Expand, Concat, Slice, Pad. */
 import { ShapeError } from "../common/errors.js";
-import { formatShape, sameShape, type Shape, sizeOf } from "../common/tensor.js";
+import { formatShape, type Shape, sameShape, sizeOf } from "../common/tensor.js";
 import type { Value } from "../graph/value.js";
 import { broadcastShapes, map, nd, normalizeAxes, stridesOf, transposeNd, walk } from "./_nd.js";
 import { apply, defineOp } from "./define.js";
-import { reduceSum } from "./reduce.js";
 import { int, ints, text } from "./lowering.js";
+import { reduceSum } from "./reduce.js";
 
 export const Reshape = defineOp({
   name: "Reshape",
@@ -36,7 +36,11 @@ export const Transpose = defineOp({
   attrs: { perm: [] as readonly number[] },
   shape: ({ x }, { perm }) => {
     if (perm.length !== x.shape.length) {
-      throw new ShapeError("Transpose", { problem: "perm has another length", expected: String(x.shape.length), got: `[${perm.join(",")}]` });
+      throw new ShapeError("Transpose", {
+        problem: "perm has another length",
+        expected: String(x.shape.length),
+        got: `[${perm.join(",")}]`,
+      });
     }
     normalizeAxes("Transpose", perm, x.shape.length);
     return perm.map((p) => x.shape[p]!); // perm is a permutation of the axes
@@ -108,8 +112,25 @@ export const Concat = defineOp({
   },
   lower: ({ xs }, low, { axis }) => low.emit("Concat", xs, { axis: int(axis) }),
   samples: [
-    { shapes: { xs: [[2, 3], [2, 1], [2, 2]] }, attrs: { axis: 1 } },
-    { shapes: { xs: [[1, 2], [3, 2]] }, attrs: { axis: -2 } },
+    {
+      shapes: {
+        xs: [
+          [2, 3],
+          [2, 1],
+          [2, 2],
+        ],
+      },
+      attrs: { axis: 1 },
+    },
+    {
+      shapes: {
+        xs: [
+          [1, 2],
+          [3, 2],
+        ],
+      },
+      attrs: { axis: -2 },
+    },
   ],
 });
 
@@ -122,7 +143,8 @@ interface SliceAttributes {
 const sliceLength = (start: number, end: number, step: number) => Math.max(0, Math.ceil((end - start) / step));
 export const Slice = defineOp({
   name: "Slice",
-  source: "ONNX Slice-13 with known, in-range starts and ends; steps may be negative (then end may be −1, one before the first)",
+  source:
+    "ONNX Slice-13 with known, in-range starts and ends; steps may be negative (then end may be −1, one before the first)",
   inputs: ["x"],
   attrs: { starts: [], ends: [], axes: [], steps: [] } as SliceAttributes & Record<string, readonly number[]>,
   shape: ({ x }, { starts, ends, axes, steps }) => {
@@ -197,7 +219,10 @@ export function dilate(x: Value, axis: number, step: number): Value {
   const column = [...x.shape.slice(0, axis + 1), 1, ...x.shape.slice(axis + 1)];
   const zeros = column.map(() => 0);
   const after = column.map((_, i) => (i === axis + 1 ? step - 1 : 0));
-  const spread = reshape(pad(reshape(x, column), zeros, after), x.shape.map((d, i) => (i === axis ? d * step : d)));
+  const spread = reshape(
+    pad(reshape(x, column), zeros, after),
+    x.shape.map((d, i) => (i === axis ? d * step : d)),
+  );
   return slice(spread, { axis, start: 0, end: (n - 1) * step + 1 });
 }
 
@@ -216,7 +241,14 @@ export const Pad = defineOp({
     }
     return shape;
   },
-  grad: { x: ({ dy, attrs }) => pad(dy, attrs.before.map((p) => -p), attrs.after.map((p) => -p)) },
+  grad: {
+    x: ({ dy, attrs }) =>
+      pad(
+        dy,
+        attrs.before.map((p) => -p),
+        attrs.after.map((p) => -p),
+      ),
+  },
   evaluate: ({ x }, { before, value }, types) => {
     const y = nd(types[0]!.shape);
     const own = stridesOf(x.shape);
@@ -241,11 +273,14 @@ export const Pad = defineOp({
   ],
 });
 
-export const reshape = (x: Value, shape: Shape): Value => (sameShape(x.shape, shape) ? x : apply(Reshape, [x], { shape }));
+export const reshape = (x: Value, shape: Shape): Value =>
+  sameShape(x.shape, shape) ? x : apply(Reshape, [x], { shape });
 export const transpose = (x: Value, perm: readonly number[]): Value =>
   perm.every((p, i) => p === i) ? x : apply(Transpose, [x], { perm });
-export const expand = (x: Value, shape: Shape): Value => (sameShape(x.shape, shape) ? x : apply(Expand, [x], { shape }));
-export const concat = (xs: readonly Value[], axis: number): Value => (xs.length === 1 ? xs[0]! : apply(Concat, xs, { axis }));
+export const expand = (x: Value, shape: Shape): Value =>
+  sameShape(x.shape, shape) ? x : apply(Expand, [x], { shape });
+export const concat = (xs: readonly Value[], axis: number): Value =>
+  xs.length === 1 ? xs[0]! : apply(Concat, xs, { axis });
 /** One axis from start to end (exclusive); default step 1. */
 export function slice(x: Value, o: { axis: number; start: number; end: number; step?: number }): Value {
   const { axis, start, end, step = 1 } = o;

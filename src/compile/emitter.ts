@@ -1,0 +1,115 @@
+/** @file Collects ONNX nodes and constants while a graph is lowered, and makes the model of them. */
+import { InternalError } from "../common/errors.js";
+import type { Tensor } from "../common/tensor.js";
+import { encodeOnnx } from "../onnx/encode.js";
+import type { OnnxNode } from "../onnx/model.js";
+import type { LoweredAttributes, Lowering } from "../ops/lowering.js";
+import type { Compiled, LoweringName, Port } from "./types.js";
+
+/** ONNX operator set of everything that is lowered, and the file format's version that goes with it. */
+const OPSET = 18;
+const IR_VERSION = 8;
+
+export class Emitter implements Lowering {
+  readonly nodes: OnnxNode[] = [];
+  private readonly initializers = new Map<string, Tensor>();
+  private readonly constants = new Map<string, string>();
+  private readonly domains = new Set<string>([""]);
+  private count = 0;
+  /** Set by the compiler before each op's `lower`. */
+  current: { label: string; used: (index: number) => boolean } = { label: "", used: () => true };
+
+  emit(opType: string, inputs: readonly string[], attributes: LoweredAttributes = {}, domain = ""): string {
+    return this.emitMany(opType, inputs, 1, attributes, domain)[0]!; // one output was asked for
+  }
+
+  emitMany(
+    opType: string,
+    inputs: readonly string[],
+    outputs: number,
+    attributes: LoweredAttributes = {},
+    domain = "",
+  ): readonly string[] {
+    const last = inputs.findLastIndex((n) => n !== "");
+    const names = Array.from({ length: outputs }, () => `v${this.count++}`);
+    this.domains.add(domain);
+    const name = `${this.current.label || opType}#${this.nodes.length}`;
+    this.nodes.push({ name, opType, domain, inputs: inputs.slice(0, last + 1), outputs: names, attributes });
+    return names;
+  }
+
+  constant(value: Tensor): string {
+    const key =
+      value.data.length <= 256
+        ? `${value.dtype}[${value.shape}]${Array.from(value.data as ArrayLike<number | bigint>, (x) => (Object.is(x, -0) ? "-0" : x))}`
+        : null; // every DataOf is such a list
+    const known = key === null ? undefined : this.constants.get(key);
+    if (known) return known;
+    const name = `c${this.initializers.size}`;
+    this.initializers.set(name, value);
+    if (key !== null) this.constants.set(key, name);
+    return name;
+  }
+
+  scalar(x: number): string {
+    return this.constant({ dtype: "float32", shape: [], data: Float32Array.of(x) });
+  }
+
+  vector(ns: readonly number[]): string {
+    return this.constant({ dtype: "int64", shape: [ns.length], data: BigInt64Array.from(ns, BigInt) });
+  }
+
+  used(index: number): boolean {
+    return this.current.used(index);
+  }
+
+  /** The finished model; `outputs` maps the names that callers know to the names of values. */
+  finish(
+    name: string,
+    lowering: LoweringName,
+    inputs: readonly Port[],
+    outputs: readonly (Port & { readonly from: string })[],
+  ): Compiled {
+    // A graph output that is an input or a constant, or is named twice, needs a node of its own.
+    for (const { name: output, from } of outputs) {
+      if (from === "") throw new InternalError(`output "${output}" of "${name}" was not lowered`);
+      this.nodes.push({
+        name: `output ${output}`,
+        opType: "Identity",
+        domain: "",
+        inputs: [from],
+        outputs: [output],
+        attributes: {},
+      });
+    }
+    const nodes = forward(this.nodes);
+    const opsets = new Map([...this.domains].map((d) => [d, d === "" ? OPSET : 1]));
+    const bytes = encodeOnnx({
+      irVersion: IR_VERSION,
+      producer: "metalr",
+      opsets,
+      metadata: new Map(),
+      graph: { name, nodes, inputs, outputs, initializers: this.initializers },
+    });
+    const plain = outputs.map(({ name: n, dtype, shape }) => ({ name: n, dtype, shape }));
+    return { name, bytes, inputs, outputs: plain, lowering, nodes: nodes.length };
+  }
+}
+
+/** Writes each value straight under its output name where one Identity alone reads it: no copy at the end of the step. */
+function forward(nodes: readonly OnnxNode[]): OnnxNode[] {
+  const maker = new Map<string, number>();
+  nodes.forEach((n, i) => {
+    for (const o of n.outputs) maker.set(o, i);
+  });
+  const renamed = new Map<string, string>();
+  const dropped = new Set<OnnxNode>();
+  for (const n of nodes) {
+    const from = n.inputs[0] ?? "";
+    if (n.opType !== "Identity" || !n.name.startsWith("output ") || renamed.has(from) || !maker.has(from)) continue;
+    renamed.set(from, n.outputs[0]!); // an Identity has one output
+    dropped.add(n);
+  }
+  const swap = (names: readonly string[]) => names.map((s) => renamed.get(s) ?? s);
+  return nodes.filter((n) => !dropped.has(n)).map((n) => ({ ...n, inputs: swap(n.inputs), outputs: swap(n.outputs) }));
+}

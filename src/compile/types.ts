@@ -1,0 +1,22 @@
+/** @file What compiling gives: ONNX bytes, and the names, dtypes and shapes that go in and come out. */
+import type { DType, Shape } from "../common/tensor.js";
+
+export interface Port {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** `portable`: ONNX's own operators, runs anywhere. `blocked`: channel-blocked layouts, the fast way on x86 CPUs. */
+export type LoweringName = "portable" | "blocked";
+
+export interface Compiled {
+  readonly name: string;
+  /** An .onnx file. */
+  readonly bytes: Uint8Array;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly lowering: LoweringName;
+  /** ONNX nodes, for the record. */
+  readonly nodes: number;
+}

@@ -1,0 +1,24 @@
+/** @file What runs compiled graphs, free of any engine's own types: ONNX Runtime is one executor, others may follow. */
+import type { Tensor } from "../common/tensor.js";
+import type { Compiled } from "../compile/types.js";
+
+export type Tensors = Readonly<Record<string, Tensor>>;
+
+/** A compiled graph that is ready to run. */
+export interface Program {
+  readonly compiled: Compiled;
+  /**
+   * One run.
+   * @param inputs every input of the graph, by name
+   * @param into tensors that receive outputs in place, by name; the other outputs are new
+   * @throws {RuntimeError} when the engine fails, or a tensor does not fit its port
+   */
+  run(inputs: Tensors, into?: Tensors): Promise<Tensors>;
+  close(): Promise<void>;
+}
+
+export interface Executor {
+  /** For run records: "onnxruntime-node 1.30.0, cpu". */
+  readonly description: string;
+  load(compiled: Compiled): Promise<Program>;
+}
