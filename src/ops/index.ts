@@ -1,9 +1,12 @@
 /** @file Every op by name, and the functions that build graphs with them. */
+import * as activation from "./activation.js";
+import * as averagePoolFile from "./averagePool.js";
 import * as batchNorm from "./batchNorm.js";
 import * as conv from "./conv.js";
 import type { Op } from "./define.js";
 import * as dotFile from "./dot.js";
 import * as elementwise from "./elementwise.js";
+import * as gatherFile from "./gather.js";
 import * as matmul from "./matmul.js";
 import * as maxPool from "./maxPool.js";
 import * as reduce from "./reduce.js";
@@ -14,7 +17,7 @@ const isOp = (v: unknown): v is Op => typeof v === "object" && v !== null && "gr
 
 /** All ops; tests, documentation and verifiers walk this. Adding an op is adding it to its file. */
 export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
-  [elementwise, shape, reduce, dotFile, matmul, conv, batchNorm, maxPool, softmax]
+  [elementwise, shape, reduce, dotFile, matmul, conv, batchNorm, maxPool, softmax, activation, averagePoolFile, gatherFile]
     .flatMap((file) => Object.values<unknown>(file))
     .filter(isOp)
     .map((op) => [op.name, op]),
@@ -57,3 +60,7 @@ export { maxPool } from "./maxPool.js";
 export { reduceMax, reduceMean, reduceSum, sumAll } from "./reduce.js";
 export { concat, dilate, expand, flatten, pad, reshape, slice, sumTo, transpose } from "./shape.js";
 export { crossEntropy, logSoftmax, oneHot, softmax } from "./softmax.js";
+export { clamp, elu, erfOf, gelu, hardSigmoid, leakyRelu, prelu, softplus } from "./activation.js";
+export { averagePool } from "./averagePool.js";
+export { gather, gatherNd, scatterNd } from "./gather.js";
+export { type Matrix, mapAxis } from "./mapAxis.js";
