@@ -80,6 +80,7 @@ describe("what belongs to Node", () => {
       "src/runtime/executor.ts:1: src/runtime may not import onnxruntime-web (ONNX Runtime stands behind an interface; platform/node and platform/web bring it)",
     ]);
     expect(check("platform/web/ort.ts", 'import * as ort from "onnxruntime-web";')).toEqual([]);
+    expect(check("runtime/executor.ts", 'import type { Tensor } from "onnxruntime-common";')).toEqual([]);
   });
 
   test("the implementation of the platform is chosen at the top only", () => {
