@@ -10,6 +10,7 @@ import * as gatherFile from "./gather.js";
 import * as matmul from "./matmul.js";
 import * as maxPool from "./maxPool.js";
 import * as reduce from "./reduce.js";
+import * as rounding from "./rounding.js";
 import * as shape from "./shape.js";
 import * as softmax from "./softmax.js";
 
@@ -17,7 +18,7 @@ const isOp = (v: unknown): v is Op => typeof v === "object" && v !== null && "gr
 
 /** All ops; tests, documentation and verifiers walk this. Adding an op is adding it to its file. */
 export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
-  [elementwise, shape, reduce, dotFile, matmul, conv, batchNorm, maxPool, softmax, activation, averagePoolFile, gatherFile]
+  [elementwise, shape, reduce, dotFile, matmul, conv, batchNorm, maxPool, softmax, activation, averagePoolFile, gatherFile, rounding]
     .flatMap((file) => Object.values<unknown>(file))
     .filter(isOp)
     .map((op) => [op.name, op]),
@@ -64,3 +65,4 @@ export { clamp, elu, erfOf, gelu, hardSigmoid, leakyRelu, prelu, softplus } from
 export { averagePool } from "./averagePool.js";
 export { gather, gatherNd, scatterNd } from "./gather.js";
 export { type Matrix, mapAxis } from "./mapAxis.js";
+export { cos, sin } from "./rounding.js";
