@@ -89,4 +89,9 @@ export interface Platform {
   inflate(bytes: Uint8Array, format: "deflate-raw" | "gzip", maxBytes: number, name: string): Promise<Uint8Array>;
   /** Absent where there are none: then everything runs in the calling thread. */
   readonly threads?: Threads;
+  /**
+   * Bytes of a file inside an installed npm package, such as a WebAssembly module:
+   * "dcmjs-codecs/build/dcmjs-native-codecs.wasm". Absent where the platform cannot give any.
+   */
+  packageFile?(path: string): Promise<Uint8Array>;
 }
