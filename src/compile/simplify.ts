@@ -14,19 +14,25 @@ export function simplify(graph: Graph): Graph {
   const idOf = (o: object) => ids.get(o) ?? ids.set(o, ids.size).get(o)!; // just set
   const shared = new Map<string, Node>();
   const now = (v: Value): Value => replaced.get(v) ?? v;
+  /** The first constant with this content. */
+  const once = (value: Value): Value => {
+    const key = constantKey(constantTensor(value)!); // callers pass constants
+    if (key === null) return value;
+    const twin = shared.get(key) ?? value.node;
+    shared.set(key, twin);
+    return twin.outputs[0]!; // Constant has one output
+  };
 
   for (const node of nodesOf(graph.outputs.values())) {
     if (node.op === inputOp) continue;
     if (node.op === constantOp) {
       const value = node.outputs[0]!; // Constant has one output
-      const key = constantKey(constantTensor(value)!); // it is a constant
-      const twin = key === null ? undefined : shared.get(key);
-      if (twin) replaced.set(value, twin.outputs[0]!);
-      else if (key !== null) shared.set(key, node);
+      replaced.set(value, once(value));
       continue;
     }
     const inputs = node.inputs.map((v) => (v ? now(v) : null));
-    const same = identity(node, inputs) ?? folded(node, inputs);
+    const constantResult = folded(node, inputs);
+    const same = constantResult ? once(constantResult) : identity(node, inputs);
     if (same) {
       replaced.set(node.outputs[0]!, same); // both give results for the first output of one-output nodes only
       continue;

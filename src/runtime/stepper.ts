@@ -1,0 +1,171 @@
+/** @file Keeps the training state in two sets of buffers that swap roles, and takes one step with one run. */
+import { InternalError, TrainingError } from "../common/errors.js";
+import { formatShape, type Shape, sameShape, type Tensor, zeros } from "../common/tensor.js";
+import { compilePortable } from "../compile/compile.js";
+import type { Compiled } from "../compile/types.js";
+import type { Graph } from "../graph/value.js";
+import type { Clock, Method, StateSpec, StepShapes } from "../methods/types.js";
+import type { Model } from "../models/types.js";
+import type { Executor, Program } from "./types.js";
+
+/** Images float32 [N, C, …] and int64 labels [N, …]. */
+export interface LabelledBatch {
+  readonly x: Tensor;
+  readonly y: Tensor;
+}
+
+/** Report of one step, by the names in `StepProgram.report`. */
+export type StepReport = Readonly<Record<string, Tensor>>;
+
+export interface StepperOptions {
+  /** Graph → bytes; default the portable lowering. */
+  readonly compile?: (graph: Graph) => Compiled;
+}
+
+interface Prepared {
+  readonly program: Program;
+  readonly state: readonly StateSpec[];
+}
+
+/**
+ * Training state and compiled steps of one model and method. Steps are compiled once for each pair of batch shapes.
+ * Not safe for concurrent calls: await one step before the next.
+ */
+export class Stepper {
+  private readonly prepared = new Map<string, Promise<Prepared>>();
+  private current = new Map<string, Tensor>();
+  private spare = new Map<string, Tensor>();
+
+  constructor(
+    readonly executor: Executor,
+    readonly model: Model,
+    readonly method: Method,
+    private readonly options: StepperOptions = {},
+  ) {}
+
+  private async prepare(shapes: StepShapes): Promise<Prepared> {
+    const step = this.method.step(this.model, shapes);
+    const program = await this.executor.load((this.options.compile ?? compilePortable)(step.graph));
+    for (const spec of step.state) {
+      if (!this.current.has(spec.name)) this.current.set(spec.name, spec.initial());
+      if (spec.changes && !this.spare.has(spec.name)) {
+        this.spare.set(spec.name, zeros(spec.dtype, spec.shape) as Tensor); // a TensorOf of some dtype is a Tensor
+      }
+    }
+    return { program, state: step.state };
+  }
+
+  /** Compiles for these shapes now, so that the first step does not wait; makes the state if there is none. */
+  async ready(shapes: StepShapes): Promise<Compiled> {
+    return (await this.programFor(shapes)).program.compiled;
+  }
+
+  private async programFor(shapes: StepShapes): Promise<Prepared> {
+    const key = `${formatShape(shapes.train)} ${shapes.validation ? formatShape(shapes.validation) : ""}`;
+    let found = this.prepared.get(key);
+    if (!found) {
+      found = this.prepare(shapes);
+      this.prepared.set(key, found);
+      found.catch(() => this.prepared.delete(key)); // the caller sees the error; a later call may try again
+    }
+    return found;
+  }
+
+  /**
+   * One step. The state afterwards is that of the step.
+   * @throws {TrainingError} when a loss is not a number: then the state is still that before the step
+   */
+  async step(train: LabelledBatch, validation: LabelledBatch | null, clock: Clock): Promise<StepReport> {
+    const shapes: { train: Shape; validation?: Shape } = { train: train.x.shape };
+    if (this.method.needsValidation) {
+      if (!validation) throw new InternalError(`${this.method.name} needs a validation batch`);
+      shapes.validation = validation.x.shape;
+    }
+    const { program, state } = await this.programFor(shapes);
+    const inputs: Record<string, Tensor> = { "train/x": train.x, "train/y": train.y };
+    if (shapes.validation && validation) {
+      inputs["validation/x"] = validation.x;
+      inputs["validation/y"] = validation.y;
+    }
+    for (const [name, value] of Object.entries(this.method.scalars(clock))) {
+      inputs[`scalar/${name}`] = { dtype: "float32", shape: [], data: Float32Array.of(value) };
+    }
+    const into: Record<string, Tensor> = {};
+    for (const { name, changes } of state) {
+      inputs[`state/${name}`] = this.current.get(name)!; // prepare made it
+      if (changes) into[`next/${name}`] = this.spare.get(name)!;
+    }
+    const outputs = await program.run(inputs, into);
+    const report: Record<string, Tensor> = {};
+    for (const [name, t] of Object.entries(outputs)) {
+      if (name.startsWith("report/")) report[name.slice("report/".length)] = t;
+    }
+    this.refuseNotANumber(report, clock);
+    for (const { name, changes } of state) {
+      if (!changes) continue;
+      const [now, next] = [this.current.get(name)!, this.spare.get(name)!]; // both exist: prepare
+      this.current.set(name, next);
+      this.spare.set(name, now);
+    }
+    return report;
+  }
+
+  private refuseNotANumber(report: StepReport, clock: Clock): void {
+    for (const name of ["trainLoss", "validationLoss", "hypergradient"] as const) {
+      const values = report[name]?.data ?? [];
+      for (const v of values) {
+        if (Number.isFinite(Number(v))) continue;
+        throw new TrainingError(`step ${clock.step} (epoch ${clock.epoch})`, {
+          problem: `the ${lossNames[name]} is not a finite number`,
+          got: String(v),
+          hint: "use a smaller --lr; the last checkpoint is whole and can be resumed",
+        });
+      }
+    }
+  }
+
+  /** The state by name, as it stands; the tensors are the stepper's own: copy what must outlive the next step. */
+  get state(): ReadonlyMap<string, Tensor> {
+    return this.current;
+  }
+
+  /** Learning rates per layer group; writing them changes the next step. */
+  get lr(): Float32Array {
+    const lr = this.current.get("lr");
+    if (lr?.dtype !== "float32") throw new InternalError("the state has no learning rates: call ready() first");
+    return lr.data;
+  }
+
+  /**
+   * Replaces the state, as when a run is resumed. Call `ready` first, so that every name and shape is known.
+   * @throws {TrainingError} when a name is missing or a shape differs
+   */
+  restore(state: ReadonlyMap<string, Tensor>): void {
+    for (const [name, now] of this.current) {
+      const saved = state.get(name);
+      if (!saved || saved.dtype !== now.dtype || !sameShape(saved.shape, now.shape)) {
+        throw new TrainingError("checkpoint", {
+          problem: saved ? `"${name}" does not fit this run` : `"${name}" is missing`,
+          expected: `${now.dtype}${formatShape(now.shape)}`,
+          ...(saved && { got: `${saved.dtype}${formatShape(saved.shape)}` }),
+          hint: "resume with the model, method and optimizer that the run was started with",
+        });
+      }
+    }
+    for (const name of this.current.keys()) {
+      const saved = state.get(name)!; // checked above
+      this.current.set(name, { ...saved, data: saved.data.slice() } as Tensor); // a copy of the same dtype
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const p of this.prepared.values()) await (await p).program.close();
+    this.prepared.clear();
+  }
+}
+
+const lossNames = {
+  trainLoss: "training loss",
+  validationLoss: "validation loss",
+  hypergradient: "hypergradient",
+} as const;
