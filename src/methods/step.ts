@@ -78,7 +78,7 @@ export function defineStep(
   for (const { name, shape } of [...model.parameters, ...model.buffers]) {
     current.set(name, declare(`state/model/${name}`, "float32", shape));
   }
-  const valueOf = (name: string): Value => {
+  const valueNamed = (name: string): Value => {
     const v = current.get(name);
     if (!v)
       throw new InternalError(`model ${model.name} asks for "${name}", which is neither a parameter nor a buffer`);
@@ -91,7 +91,7 @@ export function defineStep(
   const result = equations({
     model,
     parameters,
-    theta: parameters.map((p) => valueOf(p.name)),
+    theta: parameters.map((p) => valueNamed(p.name)),
     lr,
     rateOf: (rates, p) => slice(rates, { axis: 0, start: p.group, end: p.group + 1 }),
     slot(kind) {
@@ -108,7 +108,7 @@ export function defineStep(
       if (!shape) throw new InternalError("the method has a validation pass but no shape for its batch");
       const replaced = new Map(parameters.map((p, i) => [p.name, theta[i]]));
       const x = declare(`${batch}/x`, "float32", shape);
-      const { logits, buffers } = model.forward((n) => replaced.get(n) ?? valueOf(n), x, { batchNorm });
+      const { logits, buffers } = model.forward((n) => replaced.get(n) ?? valueNamed(n), x, { batchNorm });
       // Classification: one label an image; segmentation: one a position.
       const y = declare(`${batch}/y`, "int64", [logits.shape[0]!, ...logits.shape.slice(2)]); // logits are [N, classes, …]
       return { loss: crossEntropy(logits, y), logits, buffers };
