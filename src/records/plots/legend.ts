@@ -10,7 +10,7 @@ export interface LegendEntry {
   readonly width?: number;
   readonly dash?: string;
   readonly opacity?: number;
-  /** A hollow dot instead of a line. */
+  /** A dot instead of a line: measured here and there only. */
   readonly marker?: "line" | "dot";
   /** Behind the label, subdued: "frozen". */
   readonly note?: string;
@@ -40,7 +40,7 @@ export function drawLegend(svg: Svg, box: Box, entries: readonly LegendEntry[], 
   }
   const pitch = Math.min(18, (box.height - (y - box.top)) / Math.max(entries.length, 1));
   for (const entry of entries) {
-    if (entry.marker === "dot") svg.circle(x + SWATCH / 2, y, 3.4, { ink: entry.ink, hollow: true });
+    if (entry.marker === "dot") svg.circle(x + SWATCH / 2, y, 2.6, { ink: entry.ink });
     else {
       const { ink, width = 2, dash, opacity } = entry;
       svg.line(x, y, x + SWATCH, y, {
@@ -62,8 +62,8 @@ export function drawLegend(svg: Svg, box: Box, entries: readonly LegendEntry[], 
   }
 }
 
-/** One block of colour for each entry, first on top, with about `labels` of them named, the first and the last always. */
-export function drawRamp(svg: Svg, box: Box, entries: readonly LegendEntry[], title: string, labels = 9): void {
+/** One block of colour for each entry, first on top, with up to nine of them named, the first and the last always. */
+export function drawRamp(svg: Svg, box: Box, entries: readonly LegendEntry[], title: string): void {
   const x = box.left + box.width + 20;
   const top = box.top + 18;
   const height = Math.min(box.height - 22, 260);
@@ -72,6 +72,7 @@ export function drawRamp(svg: Svg, box: Box, entries: readonly LegendEntry[], ti
   for (const [i, { ink }] of entries.entries()) {
     svg.rect(x, top + i * block, 14, block + (i < entries.length - 1 ? 0.3 : 0), { ink }); // 0.3: no hairlines between
   }
+  const labels = Math.max(2, Math.min(9, Math.floor(height / 15)));
   const named = new Set(
     Array.from({ length: labels }, (_, k) => Math.round((k * (entries.length - 1)) / (labels - 1))),
   );

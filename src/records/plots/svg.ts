@@ -88,10 +88,8 @@ export class Svg {
     this.close("rect", `${at}${radius}${opacity}${this.paint({ fill: style.ink })}`, style.tip);
   }
 
-  circle(x: number, y: number, r: number, style: { ink: Ink; opacity?: number; hollow?: boolean; tip?: string }): void {
-    const fill = style.hollow
-      ? `${this.paint({ fill: inks.paper, stroke: style.ink })} stroke-width="1.5"`
-      : this.paint({ fill: style.ink });
+  circle(x: number, y: number, r: number, style: { ink: Ink; opacity?: number; tip?: string }): void {
+    const fill = this.paint({ fill: style.ink });
     const opacity = style.opacity === undefined ? "" : ` opacity="${style.opacity}"`;
     this.close("circle", `cx="${short(x)}" cy="${short(y)}" r="${short(r)}"${opacity}${fill}`, style.tip);
   }

@@ -1,0 +1,206 @@
+/** @file Tables and figures for a terminal, as plain strings; the caller says how bold or dim looks. */
+import type { Evaluation } from "../training/types.js";
+import { formatCount, formatFactor, formatNumber, formatPercent, formatShare, NONE } from "./format.js";
+import type { Headline, RunRecord } from "./run-record.js";
+import type { CrossValidationSummary } from "./schema.js";
+
+/** How words are set off; the default leaves them as they are. */
+export interface TextStyle {
+  readonly bold?: (text: string) => string;
+  readonly dim?: (text: string) => string;
+  readonly warn?: (text: string) => string;
+}
+
+const same = (text: string): string => text;
+
+/** Cells that a terminal gives a text: two for East Asian and emoji characters, none for combining marks. */
+export function displayWidth(text: string): number {
+  let width = 0;
+  for (const character of text) {
+    if (/\p{M}|\p{Cf}/u.test(character)) continue;
+    width +=
+      /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}/u.test(
+        character,
+      )
+        ? 2
+        : 1;
+  }
+  return width;
+}
+
+export interface Column {
+  readonly header: string;
+  /** Default "right": numbers. */
+  readonly align?: "left" | "right";
+}
+
+/** Columns as wide as their widest cell, two spaces between; lines have no trailing spaces and are joined by line breaks. */
+export function table(columns: readonly Column[], rows: readonly (readonly string[])[], style: TextStyle = {}): string {
+  const { bold = same } = style;
+  const widths = columns.map(({ header }, c) =>
+    Math.max(displayWidth(header), ...rows.map((row) => displayWidth(row[c] ?? ""))),
+  );
+  const lineOf = (cells: readonly string[], emphasise: (text: string) => string) =>
+    columns
+      .map(({ align = "right" }, c) => {
+        const cell = cells[c] ?? "";
+        const space = " ".repeat(Math.max(0, widths[c]! - displayWidth(cell))); // one width a column
+        return align === "left" ? emphasise(cell) + space : space + emphasise(cell);
+      })
+      .join("  ")
+      .trimEnd();
+  return [
+    lineOf(
+      columns.map((c) => c.header),
+      bold,
+    ),
+    ...rows.map((row) => lineOf(row, same)),
+  ].join("\n");
+}
+
+/** Confusion matrix, precision and recall of every class, and total accuracy: what the released program prints. */
+export function evaluationText(evaluation: Evaluation, classes: readonly string[], style: TextStyle = {}): string {
+  const { bold = same, dim = same } = style;
+  const { count, confusion, precision, recall } = evaluation;
+  const right = confusion.reduce((sum, row, c) => sum + (row[c] ?? 0), 0);
+  const matrix = table(
+    [{ header: "truth \\ predicted", align: "left" }, ...classes.map((header) => ({ header }))],
+    confusion.map((row, t) => [classes[t] ?? String(t), ...row.map(String)]),
+    style,
+  );
+  const perClass = table(
+    [{ header: "class", align: "left" }, { header: "precision" }, { header: "recall" }, { header: "images" }],
+    classes.map((name, c) => [
+      name,
+      formatShare(precision[c], 4),
+      formatShare(recall[c], 4),
+      formatCount((confusion[c] ?? []).reduce((sum, n) => sum + n, 0)),
+    ]),
+    style,
+  );
+  const total = `total accuracy ${formatShare(evaluation.accuracy, 4)}`;
+  const others = [
+    `balanced ${formatShare(evaluation.balancedAccuracy, 4)}`,
+    `macro AUC ${formatShare(evaluation.macroAuc, 4)}`,
+    `loss ${formatNumber(evaluation.loss, 4)}`,
+  ];
+  return [
+    matrix,
+    perClass,
+    `${bold(total)} ${dim(`(${formatCount(right)} of ${formatCount(count)})`)}, ${others.join(", ")}`,
+  ].join("\n\n");
+}
+
+const BLOCKS = "▁▂▃▄▅▆▇█";
+const ASCII = "_.-=^";
+
+/**
+ * A curve in `width` characters on a logarithmic scale from its own minimum to its maximum; a curve that moves by less than
+ * 0.1 % is level. A space where there is no value above 0.
+ */
+export function sparkline(values: ArrayLike<number>, width = 24, ascii = false): string {
+  const signs = ascii ? ASCII : BLOCKS;
+  const cells = Array.from({ length: Math.min(width, values.length) }, (_, c, n = Math.min(width, values.length)) => {
+    let sum = 0;
+    let count = 0;
+    const end = Math.floor(((c + 1) * values.length) / n);
+    for (let i = Math.floor((c * values.length) / n); i < end; i++) {
+      const value = values[i]!; // i is below the length
+      if (!(value > 0)) continue;
+      sum += Math.log(value);
+      count++;
+    }
+    return sum / count; // NaN for a cell without a value
+  });
+  const known = cells.filter((v) => !Number.isNaN(v));
+  const low = Math.min(...known);
+  const span = Math.max(...known) - low;
+  return cells
+    .map((v) => {
+      if (Number.isNaN(v)) return " ";
+      const level = span < 1e-3 ? (signs.length - 1) / 2 : ((v - low) / span) * (signs.length - 1);
+      return signs[Math.round(level)] ?? " ";
+    })
+    .join("");
+}
+
+/** Layer group, first and last rate, their ratio, and the way between as a sparkline. */
+export function lrTable(record: RunRecord, style: TextStyle & { readonly ascii?: boolean } = {}): string {
+  const { info, curves, firstLr, lastLr } = record;
+  return table(
+    [
+      { header: "layer group", align: "left" },
+      { header: "first rate" },
+      { header: "last rate" },
+      { header: "change" },
+      { header: "over the run", align: "left" },
+    ],
+    info.groups.map((group, j) => [
+      group,
+      firstLr[j] === 0 ? "frozen" : formatNumber(firstLr[j]),
+      lastLr[j] === 0 ? "frozen" : formatNumber(lastLr[j]),
+      formatFactor(firstLr[j], lastLr[j]),
+      sparkline(curves.lr[j] ?? [], 24, style.ascii),
+    ]),
+    style,
+  );
+}
+
+/** Which epoch, how it was chosen, and its figures on the test images; the last epoch's beside it. */
+export function headlineText(headline: Headline, style: TextStyle = {}): string {
+  const { bold = same, warn = same } = style;
+  const { epoch, epochs, chosen, leaky, selected, last } = headline;
+  const how = `epoch ${epoch} of ${epochs} (${leaky ? warn(chosen) : chosen})`;
+  const figures = (e: Evaluation | null) =>
+    e === null
+      ? "not evaluated"
+      : `accuracy ${bold(formatPercent(e.accuracy, 2))}, balanced ${formatPercent(e.balancedAccuracy, 2)}, macro AUC ${formatShare(e.macroAuc)}`;
+  const lines = [`test images, ${how}: ${figures(selected)}`];
+  if (epoch !== epochs) lines.push(`test images, last epoch (${epochs}): ${figures(last)}`);
+  return lines.join("\n");
+}
+
+/** Folds below each other, with mean and deviation, and all test images pooled. */
+export function summaryText(summary: CrossValidationSummary, style: TextStyle = {}): string {
+  const { folds, pooled, spread, select } = summary;
+  const chosen = select === "test" ? "leaky best" : "selected";
+  const row = (name: string, epoch: string, a: Evaluation | null, b: Evaluation | null): string[] => [
+    name,
+    epoch,
+    formatPercent(a?.accuracy, 2),
+    formatPercent(a?.balancedAccuracy, 2),
+    formatShare(a?.macroAuc),
+    formatPercent(b?.accuracy, 2),
+    formatPercent(b?.balancedAccuracy, 2),
+    formatShare(b?.macroAuc),
+  ];
+  const both = ({ mean, deviation }: { mean: number | null; deviation: number | null }, percent: boolean): string => {
+    if (mean === null) return NONE;
+    const scale = percent ? 100 : 1;
+    const digits = percent ? 2 : 3;
+    return `${(scale * mean).toFixed(digits)}${deviation === null ? "" : ` ± ${(scale * deviation).toFixed(digits)}`}`;
+  };
+  const spreads = [spread.selected, spread.last].flatMap((s) => [
+    both(s.accuracy, true),
+    both(s.balancedAccuracy, true),
+    both(s.macroAuc, false),
+  ]);
+  return table(
+    [
+      { header: "fold", align: "left" },
+      { header: "epoch" },
+      { header: `${chosen}: accuracy` },
+      { header: "balanced" },
+      { header: "AUC" },
+      { header: "last epoch: accuracy" },
+      { header: "balanced" },
+      { header: "AUC" },
+    ],
+    [
+      ...folds.map((f) => row(f.name, `${f.selectedEpoch}/${f.lastEpoch}`, f.selected, f.last)),
+      ["mean ± deviation", "", ...spreads],
+      row("pooled", "", pooled.selected, pooled.last),
+    ],
+    style,
+  );
+}
