@@ -9,6 +9,29 @@ export interface RawImage {
   readonly data: Uint8Array | Uint16Array | Float32Array;
 }
 
+/** Element type of stored pixels. */
+export type PixelType = "uint8" | "uint16" | "float32";
+
+/** Images of one shape, one after the other in memory; shared with threads where the machine allows it. */
+export interface PixelBlock {
+  readonly buffer: SharedArrayBuffer | ArrayBuffer;
+  /** In bytes, a multiple of the element size. */
+  readonly byteOffset: number;
+  readonly type: PixelType;
+  readonly count: number;
+  readonly channels: number;
+  readonly depth?: number;
+  readonly height: number;
+  readonly width: number;
+  /** "planar": [channels, (depth,) height, width]; "interleaved": channels last. */
+  readonly layout: "planar" | "interleaved";
+}
+
+/** Where a thread finds an image by itself. */
+export type PixelSource =
+  | { readonly kind: "blocks"; readonly blocks: readonly PixelBlock[] }
+  | { readonly kind: "files"; readonly paths: readonly string[] };
+
 /** How the file itself divides its images. Indices into the data set. */
 export type Division =
   | { readonly kind: "folds"; readonly folds: readonly Uint32Array[] }
@@ -32,7 +55,15 @@ export interface Dataset {
   readonly groups: readonly string[] | null;
   readonly division: Division;
   /** Of an image without decoding all of them; height and width null where images differ in size. */
-  readonly imageShape: { readonly channels: number; readonly height: number | null; readonly width: number | null };
+  readonly imageShape: {
+    readonly channels: number;
+    /** Of volumes; absent for images. */
+    readonly depth?: number | null;
+    readonly height: number | null;
+    readonly width: number | null;
+    /** Element type of most images; absent where it is not known before they are read. */
+    readonly type?: PixelType;
+  };
   /** SHA-256 (hex) over labels, division and pixels (or file sizes and names, for folders); goes into run.json. */
   readonly fingerprint: string;
   /** Things worth a line to the reader: what was repaired, assumed or skipped. */
@@ -41,6 +72,8 @@ export interface Dataset {
   imageName(index: number): string;
   /** Decodes, or takes from the cache. */
   image(index: number): Promise<RawImage>;
+  /** Lets threads read the pixels without the thread that opened the data set; absent: `image` hands them over. */
+  readonly pixels?: PixelSource;
   close(): Promise<void>;
 }
 
@@ -53,7 +86,10 @@ export interface Split {
   readonly meta: Uint32Array;
   /** For --select validation; empty otherwise. */
   readonly validation: Uint32Array;
+  /** Empty where the data have no test part. */
   readonly test: Uint32Array;
+  /** Things worth a line to the reader: a class that a part lacks, groups on both sides. */
+  readonly notes?: readonly string[];
 }
 
 /** Per channel, in units of [0, 1] pixels. */

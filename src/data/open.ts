@@ -1,0 +1,118 @@
+/** @file `openDataset`: a path becomes a data set, by what the file or folder holds and not by its ending. */
+import { DataError, FileError } from "../common/errors.js";
+import { describeContent } from "../formats/sniff.js";
+import { isZip, openFile, openZip, type ZipEntry } from "../formats/zip.js";
+import type { ByteSource, Platform } from "../platform/types.js";
+import { datasetFromArrays } from "./arrays.js";
+import { columnOf, readCsv } from "./csv.js";
+import { fromFiles, openFolder } from "./folder.js";
+import { pathColumns, withGroups } from "./groups.js";
+import { npzSource } from "./npz.js";
+import { pickleSource } from "./pickle.js";
+import { labelColumns, tableImages } from "./table.js";
+import type { Dataset } from "./types.js";
+
+export interface OpenOptions {
+  readonly platform: Platform;
+  /** Class names in the order of the labels; default: the file's own, else "0", "1", … */
+  readonly classes?: readonly string[];
+  /** CSV with the group of every image, as `withGroups` reads it. */
+  readonly groupsFile?: string;
+  /** Decoded images of folders kept for `image`, in bytes; default 256 MiB. (Batches keep their own: `PreparerOptions.cacheBytes`.) */
+  readonly cacheBytes?: number;
+}
+
+/**
+ * Opens a data set: the released pickle (plain, in a zip, in split zip parts), .npz with MedMNIST's or similar keys,
+ * a folder of images (class folders, train/val/test or fold folders, a CSV of labels) or such a CSV.
+ *
+ * @throws {FileError} missing, empty, truncated, of another kind; @throws {DataError} content that does not make sense
+ */
+export async function openDataset(path: string, options: OpenOptions): Promise<Dataset> {
+  const dataset = await openAny(path, options);
+  if (options.groupsFile === undefined) return dataset;
+  const source = await options.platform.files.open(options.groupsFile);
+  try {
+    return await withGroups(dataset, source, options.platform);
+  } finally {
+    await source.close();
+  }
+}
+
+async function openAny(path: string, options: OpenOptions): Promise<Dataset> {
+  const { platform } = options;
+  const classes = options.classes ?? null;
+  const folderOptions = { platform, classes, cacheBytes: options.cacheBytes ?? 256 * 1024 * 1024 };
+  if ((await platform.files.kind(path)) === "folder") return openFolder(path, folderOptions);
+  const source = await openFile(path, platform.files);
+  try {
+    const head = await source.read(0, Math.min(source.size, 4096));
+    if (isZip(head)) return await openArchive(source, path, platform, classes);
+    if (isPickle(head))
+      return await datasetFromArrays(pickleSource(await source.read(0, source.size), path, path, classes));
+    if (looksLikeTable(head)) {
+      const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
+      return await fromFiles(path, tableImages(await readCsv(source, platform), folder), folderOptions);
+    }
+    throw new FileError(path, {
+      problem: "is not a data set that is read here",
+      expected: "a pickle of (X, y), .npz, a zip of these, a folder of images, or a CSV with path,label",
+      got: describeContent(head),
+    });
+  } finally {
+    await source.close();
+  }
+}
+
+/** Protocols 2 to 5 say so; 0 and 1 begin with a tuple's, list's or dictionary's opcode. */
+const isPickle = (head: Uint8Array): boolean =>
+  (head[0] === 0x80 && (head[1] ?? 255) <= 5) ||
+  (head[0] !== undefined && "(]})".includes(String.fromCharCode(head[0])));
+
+/** A first line with columns for paths and labels. */
+function looksLikeTable(head: Uint8Array): boolean {
+  const line =
+    new TextDecoder()
+      .decode(head)
+      .replace(/^\uFEFF/, "")
+      .split(/[\r\n]/)[0] ?? "";
+  const header = line
+    .toLowerCase()
+    .split(/[,;\t]/)
+    .map((h) => h.replaceAll('"', "").trim());
+  return columnOf({ header }, ...pathColumns) !== null && columnOf({ header }, ...labelColumns) !== null;
+}
+
+/** A zip is an .npz when its members are arrays; else one pickle has to be in it. */
+async function openArchive(
+  source: ByteSource,
+  path: string,
+  platform: Platform,
+  classes: readonly string[] | null,
+): Promise<Dataset> {
+  const zip = await openZip(source, platform.inflate);
+  const visible = zip.entries.filter(({ name }) => !/(^|\/)(\.|__MACOSX\/)/.test(name));
+  if (visible.length > 0 && visible.every(({ name }) => name.endsWith(".npy"))) {
+    return datasetFromArrays(await npzSource(source, platform, classes));
+  }
+  const pickles = visible.length === 1 ? visible : visible.filter(({ name }) => /\.(pkl|pickle|p)$/i.test(name));
+  const [pickle] = pickles;
+  if (pickle === undefined || pickles.length > 1) throw notOneDataset(path, visible);
+  const bytes = await zip.read(pickle);
+  if (isPickle(bytes)) return datasetFromArrays(pickleSource(bytes, path, pickle.name, classes));
+  throw notOneDataset(path, visible);
+}
+
+const notOneDataset = (path: string, entries: readonly ZipEntry[]): DataError =>
+  new DataError(path, {
+    problem: "the zip does not hold one data set",
+    expected: "one pickle, or the arrays of an .npz",
+    got:
+      entries.length === 0
+        ? "no files"
+        : `${entries.length} files: ${entries
+            .slice(0, 3)
+            .map((e) => e.name)
+            .join(", ")}${entries.length > 3 ? ", …" : ""}`,
+    hint: "unpack archives of images and give the folder",
+  });
