@@ -1,0 +1,130 @@
+/** @file Which initializers of a model are trained, which are running statistics, and which are constants: the rules. */
+import type { FloatTensor, Tensor } from "../../common/tensor.js";
+import type { OnnxGraph, OnnxNode } from "../model.js";
+
+export type InitializerRole = "parameter" | "buffer" | "constant";
+
+/** One place where a value is read. */
+export interface Use {
+  readonly node: OnnxNode;
+  readonly input: number;
+}
+
+/** Every use of every name, subgraphs included. */
+export function usesOf(graph: OnnxGraph, uses = new Map<string, Use[]>()): Map<string, Use[]> {
+  for (const node of graph.nodes) {
+    node.inputs.forEach((name, input) => {
+      if (name === "") return;
+      const list = uses.get(name);
+      if (list) list.push({ node, input });
+      else uses.set(name, [{ node, input }]);
+    });
+    for (const a of Object.values(node.attributes)) if (a.type === "graph") usesOf(a.value, uses);
+  }
+  return uses;
+}
+
+/** Inputs that are weights by the operator's definition. */
+const weightInputs: Readonly<Record<string, readonly number[]>> = {
+  Conv: [1, 2],
+  ConvTranspose: [1, 2],
+  Gemm: [0, 1, 2],
+  MatMul: [0, 1],
+  BatchNormalization: [1, 2],
+  InstanceNormalization: [1, 2],
+  LayerNormalization: [1, 2],
+  GroupNormalization: [1, 2],
+  PRelu: [1],
+};
+
+/** Inputs that say how an operator works; what stands there is never trained. */
+const settingInputs: Readonly<Record<string, readonly number[]>> = {
+  Resize: [1, 2, 3],
+  Clip: [1, 2],
+  Pad: [1, 2, 3],
+  Dropout: [1, 2],
+  Pow: [1],
+  Range: [0, 1, 2],
+  OneHot: [0, 1, 2],
+  Trilu: [1],
+  CumSum: [1],
+};
+
+/** Operators that pass a weight on in another shape. */
+const views = new Set([
+  "Transpose",
+  "Reshape",
+  "Unsqueeze",
+  "Squeeze",
+  "Identity",
+  "Cast",
+  "Flatten",
+  "Slice",
+  "Split",
+  "Expand",
+  "Concat",
+]);
+const elementwise = new Set(["Add", "Sub", "Mul", "Div"]);
+
+const namedParameter =
+  /(^|[._/])(weight|bias|gamma|beta|alpha|scale|slope|logit_scale|layer_scale|[a-z_]*(token|embedding|embed|table))s?\d*$/i;
+const namedConstant =
+  /(^|[._/])(mean|std|\w*mask|anchors?|\w*freqs?|\w*_index|\w*coords(_table)?|position_ids|num_batches_tracked|grid)$/i;
+/** PyTorch names the results of Constant nodes so; they come back as initializers when constants were folded. */
+const fromConstantNode = /(^|\/)Constant(_\d+)?(_output_\d+)?$/;
+/** PyTorch's name for a value without a name of its own; a folded or transposed weight bears it. */
+export const anonymous = /^(onnx::\w+_\d+|\d+|val_\d+)$/;
+
+const fills = (t: Tensor, x: number) => t.data.length > 0 && t.data.every((v: number | bigint) => Number(v) === x);
+/** Additive masks hold 0 and large negative numbers, and nothing else. */
+const isMask = (t: FloatTensor) => t.data.every((v) => v === 0 || v <= -99) && t.data.some((v) => v !== 0);
+
+export interface RoleContext {
+  readonly uses: ReadonlyMap<string, readonly Use[]>;
+  /** Name of the image. */
+  readonly input: string;
+}
+
+/** Weight positions that a name reaches, through views of it; and whether anything at all but settings reads it. */
+function reach(name: string, uses: RoleContext["uses"], seen = new Set<string>()): { weight: boolean; other: boolean } {
+  const found = { weight: false, other: false };
+  if (seen.has(name)) return found;
+  seen.add(name);
+  for (const { node, input } of uses.get(name) ?? []) {
+    if (settingInputs[node.opType]?.includes(input)) continue;
+    if (weightInputs[node.opType]?.includes(input)) found.weight = true;
+    else if (views.has(node.opType) && (input === 0 || node.opType === "Concat")) {
+      for (const out of node.outputs) {
+        const beyond = reach(out, uses, seen);
+        found.weight ||= beyond.weight && node.opType !== "Concat";
+        found.other ||= beyond.other || node.opType === "Concat" || node.opType === "Expand";
+      }
+    } else if (!views.has(node.opType)) found.other = true;
+  }
+  return found;
+}
+
+/**
+ * The role of one initializer. In order:
+ * 1. running mean and variance of a batch norm are buffers;
+ * 2. whole numbers, double precision, results of Constant nodes, masks, and settings of an operator are constants;
+ * 3. a float that stands, as it is or in another shape, where an operator has its weight is a parameter
+ *    (but not the ones and zeros that stand for a batch norm without scale and bias);
+ * 4. what is added to or multiplied with the image itself is its normalisation, a constant;
+ * 5. any other float is a parameter when it is named like one, or has several numbers and is not named like a constant.
+ */
+export function roleOf(name: string, t: Tensor, { uses, input }: RoleContext): InitializerRole {
+  const own = uses.get(name) ?? [];
+  if (own.some((u) => u.node.opType === "BatchNormalization" && (u.input === 3 || u.input === 4))) return "buffer";
+  if (t.dtype !== "float32" || fromConstantNode.test(name)) return "constant";
+  const { weight, other } = reach(name, uses);
+  if (weight) {
+    const inert = /^onnx::(Batch|Instance)Normalization_\d+$/.test(name) && (fills(t, 0) || fills(t, 1));
+    return inert ? "constant" : "parameter";
+  }
+  if (!other || isMask(t)) return "constant";
+  const onImage = own.every((u) => elementwise.has(u.node.opType) && u.node.inputs.includes(input));
+  if (onImage) return "constant";
+  if (namedParameter.test(name)) return "parameter";
+  return t.data.length > 1 && !namedConstant.test(name) ? "parameter" : "constant";
+}
