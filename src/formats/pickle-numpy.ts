@@ -80,7 +80,7 @@ export class PickledArray extends Built {
       if (!Array.isArray(data) || data.length !== count) {
         throw badArguments("a NumPy array of objects has not as many as its shape says", name);
       }
-      this.content = nested(data, dims, fortran);
+      this.content = nested(data, dims, false); // NumPy lists objects in C order, whatever the flag says
       return;
     }
     const bytes = asBytes(data);
