@@ -6,6 +6,7 @@ import type { StepperOptions } from "../runtime/stepper.js";
 import type { Executor } from "../runtime/types.js";
 import type { FineTuneOptions, TrainingData, Transforms } from "../training/options.js";
 import type { Evaluation, TrainingEvent } from "../training/types.js";
+import type { Rasterize } from "./recorder.js";
 import type { RunInfo } from "./schema.js";
 
 /** As `FineTuneOptions`; checkpoints, events and resuming are the folder's. */
@@ -17,6 +18,8 @@ export interface TrainRunOptions extends Omit<FineTuneOptions, "save" | "resume"
   readonly facts?: Readonly<Record<string, unknown>>;
   /** Versions for run.json: { metalr, node, … }; the executor's is added. */
   readonly versions?: Readonly<Record<string, string>>;
+  /** SVG to PNG for the pictures; without it they are SVG only. */
+  readonly rasterize?: Rasterize;
   /** The command line, for run.json. */
   readonly command?: string;
 }

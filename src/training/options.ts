@@ -44,8 +44,6 @@ export interface TrainingSettings {
   readonly select?: Select;
   /** Epochs between evaluations; the last epoch is always evaluated. Default 1. */
   readonly valInterval?: number;
-  /** Steps between step events; the last step of an epoch always has one. Default 1. */
-  readonly logInterval?: number;
   /** Steps between checkpoints inside an epoch; 0 for none; default 50. Every epoch ends with one, and so does a stop. */
   readonly checkpointEvery?: number;
   /**

@@ -1,0 +1,170 @@
+/** @file The settings of a training with their defaults filled in, checked; and the facts that a resumed run must share. */
+import { TrainingError, UsageError } from "../common/errors.js";
+import { fingerprintOf } from "../data/fingerprint.js";
+import type { Method } from "../methods/types.js";
+import type { Model } from "../models/types.js";
+import type { FineTuneOptions, TrainingData, TrainingSettings, Transforms } from "./options.js";
+
+/** Every setting with the value that it has. */
+export type Settings = Required<TrainingSettings>;
+
+/** The defaults of `TrainingSettings` (the released program's where it has the option). */
+export const defaultSettings: Settings = {
+  epochs: 30,
+  batchSize: 128,
+  seed: 0,
+  workers: 1,
+  select: "validation",
+  valInterval: 1,
+  checkpointEvery: 50,
+  metaBatches: "stream",
+};
+
+/** @throws {UsageError} a number that makes no sense */
+export function settingsOf(o: TrainingSettings): Settings {
+  const given = Object.fromEntries(
+    Object.keys(defaultSettings).flatMap((key) => {
+      const value = o[key as keyof Settings]; // the keys of Settings are those of its defaults
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+  const settings: Settings = { ...defaultSettings, ...given };
+  const whole = (name: "epochs" | "batchSize" | "workers" | "valInterval" | "checkpointEvery", min: number) => {
+    const value = settings[name];
+    if (Number.isSafeInteger(value) && value >= min) return;
+    throw new UsageError(name, { problem: `is not a whole number ≥ ${min}`, got: String(value) });
+  };
+  whole("epochs", 1);
+  whole("batchSize", 1);
+  whole("workers", 0);
+  whole("valInterval", 1);
+  whole("checkpointEvery", 0);
+  if (!Number.isSafeInteger(settings.seed)) {
+    throw new UsageError("seed", { problem: "is not a whole number", got: String(settings.seed) });
+  }
+  for (const [name, known] of [
+    ["select", ["last", "validation", "test"]],
+    ["metaBatches", ["stream", "first"]],
+  ] as const) {
+    if (!known.some((k) => k === settings[name])) {
+      throw new UsageError(name, { problem: "is not known", expected: known.join(", "), got: String(settings[name]) });
+    }
+  }
+  return settings;
+}
+
+/** @throws {UsageError} a model, method, data set and transforms that do not go together */
+export function checkTogether(
+  o: Pick<FineTuneOptions, "model" | "data" | "method">,
+  { train, evaluation }: Transforms,
+  { select }: Settings,
+): void {
+  const { model, method } = o;
+  const { dataset, split } = o.data;
+  const refuse = (where: string, problem: string, facts: { expected?: string; got?: string; hint?: string }): never => {
+    throw new UsageError(where, { problem, ...facts });
+  };
+  if (model.task !== "classification") refuse(model.name, "is no network for classification", { got: model.task });
+  if (model.classes !== dataset.classes.length) {
+    refuse(model.name, "has another number of classes than the data", {
+      expected: `${dataset.classes.length} (${dataset.classes.join(", ")})`,
+      got: String(model.classes),
+      hint: `open the model with classes: ${dataset.classes.length}`,
+    });
+  }
+  for (const spec of [train, evaluation]) {
+    if (spec.channels !== model.input.channels) {
+      refuse("transforms", "give another number of channels than the network takes", {
+        expected: String(model.input.channels),
+        got: String(spec.channels),
+      });
+    }
+    const { size } = model.input;
+    if (size && (size[0] !== spec.size[0] || size[1] !== spec.size[1])) {
+      refuse("transforms", "give images of another size than the network takes", {
+        expected: size.join("×"),
+        got: spec.size.join("×"),
+      });
+    }
+    if (spec.size.some((n, axis) => n !== evaluation.size[axis])) {
+      refuse("transforms", "give training images another size than those of evaluation", {
+        expected: evaluation.size.join("×"),
+        got: spec.size.join("×"),
+      });
+    }
+  }
+  if (select === "validation" && split.validation.length === 0) {
+    refuse("select", "there are no validation images to choose the epoch by", {
+      hint: 'hold out a part of the training images, or choose select: "last"',
+    });
+  }
+  if (select === "test" && split.test.length === 0) {
+    refuse("select", "there are no test images to choose the epoch by", { hint: 'choose select: "last"' });
+  }
+  if (method.needsValidation && split.meta.length === 0) {
+    refuse(method.name, "needs validation images for its learning rates, and the split has none (meta)", {
+      hint: "draw them from the training images (meta data: train), or hold out a part (split)",
+    });
+  }
+}
+
+/** What decides the bits of a run, as JSON with one key a fact. */
+export async function identityOf(
+  o: { model: Model; data: TrainingData; method: Method },
+  transforms: Transforms,
+  settings: Settings,
+): Promise<string> {
+  const { split, dataset } = o.data;
+  const { epochs, batchSize, seed, select, valInterval, metaBatches } = settings;
+  return JSON.stringify({
+    model: o.model.config,
+    groups: o.model.groups,
+    method: o.method.name,
+    methodOptions: o.method.options,
+    data: dataset.fingerprint,
+    split: await fingerprintOf([split.train, split.meta, split.validation, split.test]),
+    transforms: { train: transforms.train, evaluation: transforms.evaluation },
+    epochs,
+    batchSize,
+    seed,
+    select,
+    valInterval,
+    metaBatches,
+  });
+}
+
+/** @throws {TrainingError} naming the first fact in which a snapshot differs from the run that wants to continue it */
+export function checkIdentity(saved: string, now: string): void {
+  if (saved === now) return;
+  const facts = (json: string): Record<string, unknown> => {
+    try {
+      const value: unknown = JSON.parse(json);
+      if (typeof value === "object" && value !== null) return value as Record<string, unknown>; // an object of JSON
+    } catch {} // the next line tells it
+    return {};
+  };
+  const [before, after] = [facts(saved), facts(now)];
+  const whole = (value: unknown) => JSON.stringify(value) ?? "nothing";
+  const text = (value: unknown) => (whole(value).length > 200 ? `${whole(value).slice(0, 200)}…` : whole(value));
+  const name = Object.keys({ ...before, ...after }).find((k) => whole(before[k]) !== whole(after[k])) ?? "options";
+  throw new TrainingError("checkpoint", {
+    problem: `is of a run with another ${names[name] ?? name}`,
+    expected: text(before[name]),
+    got: text(after[name]),
+    hint: "resume with the options that the run was started with, or start a new run",
+  });
+}
+
+const names: Readonly<Record<string, string>> = {
+  model: "network",
+  groups: "division into layer groups",
+  methodOptions: "method's options",
+  data: "data set",
+  split: "division of the images",
+  transforms: "image transforms",
+  epochs: "number of epochs",
+  batchSize: "batch size",
+  select: "choice of the epoch",
+  valInterval: "interval of evaluations",
+  metaBatches: "choice of validation batches",
+};
