@@ -1,0 +1,188 @@
+/** @file Our side of the bench, as a process of its own that speaks the lines of protocol.ts. */
+import { createInterface } from "node:readline";
+import { UsageError } from "../src/common/errors.js";
+import { Random } from "../src/common/random.js";
+import { int64, type Shape, sizeOf, type Tensor, zeros } from "../src/common/tensor.js";
+import { compilePortable } from "../src/compile/compile.js";
+import type { Compiled } from "../src/compile/types.js";
+import type { Graph } from "../src/graph/value.js";
+import { finetune, inferenceGraph, type Method, metalr, type StepProgram } from "../src/methods/index.js";
+import { createModel } from "../src/models/index.js";
+import type { Model } from "../src/models/types.js";
+import { nodeExecutor } from "../src/platform/node/onnxRuntime.js";
+import { type LabelledBatch, Stepper } from "../src/runtime/stepper.js";
+import type { Executor } from "../src/runtime/types.js";
+import { partKinds, partOfStep } from "./parts.js";
+import type { LoadOptions, StepKind } from "./protocol.js";
+import type { Workload } from "./workloads.js";
+
+interface Engine {
+  readonly executor: Executor;
+  readonly compile: (graph: Graph) => Compiled;
+}
+
+/** Two threads, as the peers have. */
+function engine(name: string): Engine {
+  if (name === "auto" || name === "onnxruntime") {
+    return { executor: nodeExecutor({ threads: 2 }), compile: compilePortable };
+  }
+  throw new UsageError("--executor", { problem: "no such executor", expected: "auto, onnxruntime", got: name });
+}
+
+/** The same network with its parameters dealt evenly to n groups, in their order. */
+function regrouped(model: Model, n: number): Model {
+  const count = model.parameters.length;
+  if (n > count) {
+    throw new UsageError("--groups", {
+      problem: "more groups than parameters",
+      expected: `1 … ${count}`,
+      got: String(n),
+    });
+  }
+  const parameters = model.parameters.map((p, i) => ({ ...p, group: Math.floor((i * n) / count) }));
+  return { ...model, parameters, groups: Array.from({ length: n }, (_, j) => `group ${j + 1}`), headGroup: n - 1 };
+}
+
+const random = new Random(0, "bench");
+
+const normal = (shape: Shape, scale = 1): Tensor => ({
+  dtype: "float32",
+  shape,
+  data: Float32Array.from({ length: sizeOf(shape) }, () => scale * random.normal()),
+});
+
+const labels = (n: number, classes: number): Tensor =>
+  int64(
+    [n],
+    Array.from({ length: n }, () => random.below(classes)),
+  );
+
+type Run = () => Promise<unknown>;
+
+/** A program outside of a stepper: state as it starts, gradients and slots random, the same inputs every time. */
+async function alone(engine: Engine, step: StepProgram, batches: readonly LabelledBatch[]): Promise<Run> {
+  const program = await engine.executor.load(engine.compile(step.graph));
+  const start = new Map(step.state.map((spec) => [`state/${spec.name}`, spec]));
+  const [train, validation] = batches;
+  const given = new Map([
+    ["train/x", train?.x],
+    ["train/y", train?.y],
+    ["validation/x", validation?.x],
+    ["validation/y", validation?.y],
+  ]);
+  const inputs = Object.fromEntries(
+    program.compiled.inputs.map(({ name, shape }) => {
+      const spec = start.get(name);
+      const slot = name.startsWith("state/adam/") || spec === undefined;
+      return [name, given.get(name) ?? (slot ? positive(normal(shape, 1e-3)) : spec.initial())];
+    }),
+  );
+  const into = Object.fromEntries(
+    program.compiled.outputs.map(({ name, dtype, shape }) => [name, zeros(dtype, shape) as Tensor]), // of some dtype
+  );
+  return () => program.run(inputs, into);
+}
+
+/** Second moments are not negative, and neither are the scalars of Adam. */
+const positive = (t: Tensor): Tensor =>
+  t.dtype === "float32" ? { ...t, data: t.data.map((v) => Math.abs(v) + 1e-4) } : t;
+
+async function stepping(engine: Engine, model: Model, method: Method, batches: readonly LabelledBatch[]): Promise<Run> {
+  const [train, validation] = batches;
+  if (!train) throw new Error("no training batch");
+  const stepper = new Stepper(engine.executor, model, method, { compile: engine.compile });
+  let step = 0;
+  return async () => {
+    step++;
+    const clock = { step, epoch: 1, epochs: 1, stepsPerEpoch: 1000 };
+    const report = await stepper.step(train, method.needsValidation ? (validation ?? null) : null, clock);
+    return report["trainLoss"]?.data[0];
+  };
+}
+
+/** One loaded workload; each kind of step is made when it is first asked for. */
+class Bench {
+  private readonly runs = new Map<StepKind, Promise<Run>>();
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly model: Model,
+    private readonly batches: readonly LabelledBatch[],
+  ) {}
+
+  private make(kind: StepKind): Promise<Run> {
+    const shape = this.batches[0]?.x.shape ?? [];
+    const part = partKinds.find((name) => name === kind);
+    if (part)
+      return alone(this.engine, partOfStep(part, this.model, { train: shape, validation: shape }), this.batches);
+    if (kind === "metalr") return stepping(this.engine, this.model, metalr(), this.batches);
+    if (kind === "finetune") return stepping(this.engine, this.model, finetune(), this.batches);
+    if (kind === "inference") return this.inference(shape);
+    throw new UsageError("step", { problem: "is not a step of ours", got: kind });
+  }
+
+  private async inference(shape: Shape): Promise<Run> {
+    const { executor, compile } = this.engine;
+    const program = await executor.load(compile(inferenceGraph(this.model, shape)));
+    const weights = [...this.model.weights].map(([name, t]) => [`state/model/${name}`, t] as const);
+    const x = this.batches[0]?.x;
+    if (!x) throw new Error("no batch");
+    const inputs = { x, ...Object.fromEntries(weights) };
+    return () => program.run(inputs);
+  }
+
+  /** Milliseconds; the first step of a kind also compiles it, which is not counted. */
+  async step(kind: StepKind): Promise<number> {
+    let run = this.runs.get(kind);
+    if (!run) {
+      run = this.make(kind);
+      this.runs.set(kind, run);
+    }
+    const ready = await run;
+    const begin = performance.now();
+    await ready();
+    return performance.now() - begin;
+  }
+
+  facts() {
+    return { executor: this.engine.executor.description, groups: this.model.groups.length };
+  }
+}
+
+type Request =
+  | ({ readonly cmd: "load"; readonly workload: Workload } & LoadOptions)
+  | { readonly cmd: "step"; readonly kind: StepKind }
+  | { readonly cmd: "peak" };
+
+function load({ workload: w, executor, groups, kind }: Extract<Request, { cmd: "load" }>): Promise<Bench> {
+  const model = createModel(w.model, { classes: w.classes });
+  const batch = () => ({ x: normal([w.batch, 3, w.size, w.size]), y: labels(w.batch, w.classes) });
+  const bench = new Bench(engine(executor ?? "auto"), groups === undefined ? model : regrouped(model, groups), [
+    batch(),
+    batch(),
+  ]);
+  return bench.step(kind).then(() => bench);
+}
+
+let bench: Bench | null = null;
+
+async function answer(request: Request): Promise<object> {
+  if (request.cmd === "load") {
+    const begin = performance.now();
+    bench = await load(request);
+    return { ...bench.facts(), startMs: Math.round(performance.now() - begin) };
+  }
+  // maxRSS is in kilobytes of 1024 bytes.
+  if (request.cmd === "peak") return { mb: (process.resourceUsage().maxRSS * 1024) / 1e6 };
+  if (bench === null) return { error: "nothing is loaded" };
+  return { ms: await bench.step(request.kind) };
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  // The other end is protocol.ts.
+  const reply = await answer(JSON.parse(line) as Request).catch((error: unknown) => ({
+    error: error instanceof Error ? error.message : String(error),
+  }));
+  console.log(JSON.stringify(reply));
+}
+process.exit(0); // ONNX Runtime's threads would keep the process for a while
