@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+/** @file The command `metalr`: the only file that prints and exits. */
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { nodePlatform } from "../platform/node/index.js";
+import { nodeExecutor } from "../platform/node/onnxRuntime.js";
+import { svgToPng } from "../platform/node/raster.js";
+import type { Host } from "./command.js";
+import { exitCodes, main } from "./main.js";
+
+const { stdout, stderr, env } = process;
+
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string; // npm refuses a package without one
+};
+
+// A reader that has seen enough (`metalr inspect … | head`) closes the pipe: that is no error of ours.
+for (const stream of [stdout, stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.error);
+  });
+}
+
+const stop = new AbortController();
+let asked = 0;
+function interrupt(signal: NodeJS.Signals): void {
+  asked++;
+  if (asked > 1) process.exit(signal === "SIGTERM" ? 143 : exitCodes.interrupted);
+  stderr.write("\nStopping after the step under way … (Ctrl-C again stops at once)\n");
+  stop.abort();
+}
+process.on("SIGINT", interrupt);
+process.on("SIGTERM", interrupt);
+
+const host: Host = {
+  platform: nodePlatform,
+  out: (text) => stdout.write(text),
+  err: (text) => stderr.write(text),
+  terminal: stdout.isTTY && stderr.isTTY && env["TERM"] !== "dumb" ? stderr : null,
+  columns: Math.min(stdout.columns ?? 100, 120),
+  color: stdout.isTTY === true && env["NO_COLOR"] === undefined && env["TERM"] !== "dumb",
+  env,
+  signal: stop.signal,
+  executor: async ({ threads }) => nodeExecutor(threads === undefined ? {} : { threads }),
+  rasterize: svgToPng,
+  open: showFile,
+};
+
+/** Opens a file with the desktop's program for it; false where there is none, or no display. */
+async function showFile(path: string): Promise<boolean> {
+  if (!stdout.isTTY || env["CI"] !== undefined || env["SSH_CONNECTION"] !== undefined) return false;
+  const [program, ...args] =
+    process.platform === "darwin"
+      ? ["open", path]
+      : process.platform === "win32"
+        ? ["explorer.exe", path]
+        : env["DISPLAY"] !== undefined || env["WAYLAND_DISPLAY"] !== undefined
+          ? ["xdg-open", path]
+          : [];
+  if (program === undefined) return false;
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { detached: true, stdio: "ignore" });
+    child.on("error", () => resolve(false));
+    child.on("spawn", () => {
+      child.unref();
+      resolve(true);
+    });
+  });
+}
+
+const code = await main(process.argv.slice(2), host, version);
+// What is written to a pipe may still be on its way.
+await Promise.all([stdout, stderr].map((stream) => new Promise((done) => stream.write("", done))));
+process.exit(code);

@@ -1,0 +1,94 @@
+/** @file The program without its process: a command line and a host in, an exit code out. */
+import { CommanderError } from "commander";
+import pc from "picocolors";
+import { MetalrError, UsageError } from "../common/errors.js";
+import type { Command, Context, Host } from "./command.js";
+import { commands } from "./commands/index.js";
+import { buildProgram, type Invocation } from "./program.js";
+import { normalizeSpelling } from "./spelling.js";
+import { usageError } from "./usage.js";
+
+/** Exit codes of the program. */
+export const exitCodes = { ok: 0, error: 1, usage: 2, interrupted: 130 } as const;
+
+/**
+ * Runs one command line.
+ *
+ * @param argv without the program's own name: ["train", "-d", "images.npz"]
+ * @returns 0; 1 after an error, 2 after a wrong command line (both told on standard error); 130 where Ctrl-C stopped it
+ */
+export async function main(
+  argv: readonly string[],
+  host: Host,
+  version: string,
+  known: readonly Command[] = commands,
+): Promise<number> {
+  const color = pc.createColors(host.color);
+  const context: Context = {
+    ...host,
+    print: (lines) => host.out(`${lines}\n`),
+    say: (lines) => host.err(`${lines}\n`),
+    style: { bold: color.bold, dim: color.dim, warn: color.yellow },
+    commandLine: ["metalr", ...argv.map(quoted)].join(" "),
+  };
+  try {
+    const invocation = parse(normalizeSpelling(argv, known), known, version, context);
+    if (invocation === null) return exitCodes.ok;
+    return (await invocation.command.run(context, invocation)) ?? exitCodes.ok;
+  } catch (error) {
+    if (host.signal.aborted && isAbort(error, host.signal)) return exitCodes.interrupted;
+    context.say(errorText(error, host.env["METALR_DEBUG"] === "1", color.red));
+    return error instanceof UsageError ? exitCodes.usage : exitCodes.error;
+  }
+}
+
+/** What the command line asks for; null where it asked for help or the version, which were written. */
+function parse(
+  argv: readonly string[],
+  known: readonly Command[],
+  version: string,
+  context: Context,
+): Invocation | null {
+  let asked: Invocation | null = null;
+  const program = buildProgram(known, version, context, (invocation) => {
+    asked = invocation;
+  });
+  try {
+    program.parse(argv.length === 0 ? ["--help"] : argv, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (["commander.helpDisplayed", "commander.help", "commander.version"].includes(error.code)) return null;
+    const word = argv.find((w) => !w.startsWith("-")) ?? "";
+    throw usageError(error, known.some((c) => c.name === word) ? word : "");
+  }
+  return asked;
+}
+
+const isAbort = (error: unknown, signal: AbortSignal): boolean =>
+  error === signal.reason || (error instanceof Error && error.name === "AbortError");
+
+/** As a shell reads it back. */
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+/**
+ * The message of an error of ours as it is; anything else is a mistake of ours and says so. The stack trace is for those who
+ * ask for it.
+ */
+export function errorText(error: unknown, debug: boolean, red: (text: string) => string = (t) => t): string {
+  const lines: string[] = [];
+  if (error instanceof MetalrError) {
+    const [first = "", ...rest] = error.message.split("\n");
+    lines.push(red(first), ...rest);
+    if (error.code === "internal")
+      lines.push("  hint     this is a mistake in metalr: please report it with METALR_DEBUG=1");
+  } else {
+    const message = error instanceof Error ? error.message : String(error);
+    lines.push(red(`internal: ${message.split("\n")[0]}`));
+    lines.push("  hint     this is a mistake in metalr: please report it with METALR_DEBUG=1");
+  }
+  for (let e = error; debug && e instanceof Error; e = e.cause) {
+    const frames = (e.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
+    lines.push(e === error ? "" : `caused by ${e.name}: ${e.message.split("\n")[0]}`, ...frames);
+  }
+  return lines.filter((line, i) => line !== "" || i === 0).join("\n");
+}
