@@ -88,6 +88,8 @@ export class RunBuilder {
         this.addStep(event);
         break;
       case "epoch":
+        // A run killed between this event and its checkpoint ends the epoch once more after the resume.
+        if (this.epochs.at(-1)?.epoch === event.epoch) this.epochs.pop();
         this.epochs.push(event);
         break;
       case "checkpoint":
@@ -148,13 +150,19 @@ export class RunBuilder {
 
 /** The result of a run in one place: which epoch, how it was chosen, and what it does on the test images. */
 export interface Headline {
+  /** The selected epoch; 0 where a stopped run has none yet. */
   readonly epoch: number;
+  /** Epochs done. */
   readonly epochs: number;
+  readonly finished: boolean;
   /** "chosen on validation images", "the last one", "leaky: chosen on the test images themselves". */
   readonly chosen: string;
   readonly leaky: boolean;
+  /** On the test images, with the weights of the selected epoch and of the last one; null where not evaluated. */
   readonly selected: Evaluation | null;
   readonly last: Evaluation | null;
+  /** On the validation images, at the selected epoch. */
+  readonly validation: Evaluation | null;
 }
 
 /** How an epoch was chosen, in words; a choice by the test images carries the word "leaky". */
@@ -167,14 +175,16 @@ export const choiceInWords = (select: RunInfo["select"]): string =>
 
 /** The headline of a finished or stopped run; null before that. */
 export function headlineOf(record: RunRecord): Headline | null {
-  const { end } = record;
+  const { end, epochs } = record;
   if (end === null) return null;
   return {
     epoch: end.selectedEpoch,
     epochs: end.epoch,
+    finished: end.reason === "finished",
     chosen: choiceInWords(end.select),
     leaky: end.select === "test",
     selected: end.test ?? null,
     last: end.testLast ?? (end.selectedEpoch === end.epoch ? (end.test ?? null) : null),
+    validation: epochs.find((e) => e.epoch === end.selectedEpoch)?.validation ?? null,
   };
 }

@@ -1,7 +1,7 @@
 /** @file The form of run.json, summary.json and the lines of events.jsonl, checked when they are read. */
 import { z } from "zod";
 import { FileError } from "../common/errors.js";
-import type { TrainingEvent } from "../training/types.js";
+import type { Evaluation, TrainingEvent } from "../training/types.js";
 
 /** JSON knows no NaN: it is written as null and read back as NaN. */
 const real = z
@@ -137,8 +137,6 @@ export interface Spread {
 
 export type EvaluationSpread = Readonly<Record<"accuracy" | "balancedAccuracy" | "macroAuc", Spread>>;
 
-type Evaluated = z.infer<typeof evaluationSchema>;
-
 export interface FoldSummary {
   readonly name: string;
   /** Beside summary.json: "fold-1". */
@@ -146,8 +144,8 @@ export interface FoldSummary {
   readonly selectedEpoch: number;
   readonly lastEpoch: number;
   /** On the fold's test images, with the weights of the selected epoch and of the last; null where not evaluated. */
-  readonly selected: Evaluated | null;
-  readonly last: Evaluated | null;
+  readonly selected: Evaluation | null;
+  readonly last: Evaluation | null;
   readonly elapsedMs: number;
 }
 
@@ -162,7 +160,7 @@ export interface CrossValidationSummary {
   readonly classes: readonly string[];
   readonly folds: readonly FoldSummary[];
   /** All folds' test images as one set; null where a fold lacks the evaluation. */
-  readonly pooled: { readonly selected: Evaluated | null; readonly last: Evaluated | null };
+  readonly pooled: { readonly selected: Evaluation | null; readonly last: Evaluation | null };
   /** Over the folds. */
   readonly spread: { readonly selected: EvaluationSpread; readonly last: EvaluationSpread };
 }

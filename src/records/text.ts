@@ -146,17 +146,20 @@ export function lrTable(record: RunRecord, style: TextStyle & { readonly ascii?:
   );
 }
 
-/** Which epoch, how it was chosen, and its figures on the test images; the last epoch's beside it. */
+/** Which epoch, how it was chosen, and its figures on the test (else validation) images; the last epoch's beside it. */
 export function headlineText(headline: Headline, style: TextStyle = {}): string {
   const { bold = same, warn = same } = style;
-  const { epoch, epochs, chosen, leaky, selected, last } = headline;
+  const { epoch, epochs, finished, chosen, leaky, selected, last, validation } = headline;
+  if (epoch === 0) return "no epoch was completed";
+  const figures = (e: Evaluation) =>
+    `accuracy ${bold(formatPercent(e.accuracy, 2))}, balanced ${formatPercent(e.balancedAccuracy, 2)}, macro AUC ${formatShare(e.macroAuc)}`;
   const how = `epoch ${epoch} of ${epochs} (${leaky ? warn(chosen) : chosen})`;
-  const figures = (e: Evaluation | null) =>
-    e === null
-      ? "not evaluated"
-      : `accuracy ${bold(formatPercent(e.accuracy, 2))}, balanced ${formatPercent(e.balancedAccuracy, 2)}, macro AUC ${formatShare(e.macroAuc)}`;
+  if (selected === null) {
+    const why = finished ? "no test images" : "test images are evaluated when the run is finished";
+    return validation === null ? `${how}; ${why}` : `validation images, ${how}: ${figures(validation)}; ${why}`;
+  }
   const lines = [`test images, ${how}: ${figures(selected)}`];
-  if (epoch !== epochs) lines.push(`test images, last epoch (${epochs}): ${figures(last)}`);
+  if (epoch !== epochs && last !== null) lines.push(`test images, last epoch (${epochs}): ${figures(last)}`);
   return lines.join("\n");
 }
 

@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { confusionRates, EvaluationAccumulator, evaluate, pooledEvaluation, rocAuc } from "./metrics.js";
+import {
+  confusionRates,
+  EvaluationAccumulator,
+  evaluate,
+  mergeEvaluations,
+  pooledEvaluation,
+  rocAuc,
+} from "./metrics.js";
 
 const logits = (...rows: number[][]) => Float32Array.from(rows.flat());
 const labels = (...y: number[]) => Uint32Array.from(y);
@@ -163,6 +170,19 @@ describe("pooling", () => {
     const second = fold(logits([0, -2], [0, -1]), labels(0, 1));
     expect([first.evaluate().macroAuc, second.evaluate().macroAuc]).toEqual([1, 1]);
     expect(pooledEvaluation([first, second]).macroAuc).toBe(0.75); // the second fold's yes (−1) is below the first's no (1)
+  });
+
+  test("evaluations alone merge to the same figures, but for the AUC", () => {
+    const { z, y } = quarterLogits();
+    const parts = [evaluate(z.subarray(0, 30), y.subarray(0, 10), 3), evaluate(z.subarray(30), y.subarray(10), 3)];
+    const { loss, macroAuc, ...rest } = evaluate(z, y, 3);
+    const merged = mergeEvaluations([...parts, evaluate(logits(), labels(), 3)]);
+    expect(merged).toMatchObject(rest);
+    expect(merged.loss).toBeCloseTo(loss, 12);
+    expect([merged.macroAuc, typeof macroAuc]).toEqual([null, "number"]);
+    expect(() => mergeEvaluations([...parts, evaluate(logits([0, 0]), labels(0), 2)])).toThrow(
+      "evaluation: evaluations of different classes cannot be merged\n  expected 3 classes\n  got      2 classes",
+    );
   });
 
   test("predictions survive their tensors", () => {

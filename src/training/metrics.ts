@@ -196,6 +196,33 @@ export function pooledEvaluation(parts: readonly EvaluationAccumulator[]): Evalu
   return all.evaluate();
 }
 
+/**
+ * What can be said of several sets together from their evaluations alone: all but the macro AUC, which is null, because the
+ * order of samples across sets is not in them (`pooledEvaluation` has it).
+ *
+ * @throws {ShapeError} when the classes differ
+ */
+export function mergeEvaluations(parts: readonly Evaluation[]): Evaluation {
+  const classes = parts[0]?.confusion.length ?? 0;
+  const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+  let loss = 0;
+  for (const part of parts) {
+    if (part.confusion.length !== classes || part.confusion.some((row) => row.length !== classes)) {
+      throw new ShapeError("evaluation", {
+        problem: "evaluations of different classes cannot be merged",
+        expected: `${classes} classes`,
+        got: `${part.confusion.length} classes`,
+      });
+    }
+    for (const [t, row] of part.confusion.entries()) {
+      for (const [p, n] of row.entries()) confusion[t]![p]! += n; // both are below classes
+    }
+    if (part.count > 0) loss += part.loss * part.count; // the loss of no samples is NaN
+  }
+  const rates = confusionRates(confusion);
+  return { ...rates, loss: loss / rates.count, macroAuc: null, confusion };
+}
+
 function macroAuc(logOdds: readonly Float64Array[], labels: Uint32Array): number | null {
   if (logOdds.length < 2) return null;
   // Of two classes the areas are equal; the second alone is ranked, so that rounding cannot make them differ.

@@ -1,0 +1,107 @@
+/** @file A report of several named runs side by side: methods, figures on unseen images, learning rates. */
+import { formatDuration, NONE } from "../format.js";
+import { confusionPicture, lrPicture } from "../pictures.js";
+import { type ComparedMethod, comparePlot } from "../plots/compare.js";
+import { choiceInWords, headlineOf, type RunRecord } from "../run-record.js";
+import { figure, Html, html, htmlTable, notes, page } from "./html.js";
+import { classTable, configuration, evaluationCells, evaluationColumns, footer, rateTable } from "./parts.js";
+
+export interface ComparedRun {
+  /** "MetaLR", "Full fine-tuning". */
+  readonly name: string;
+  /** What it does, in a sentence. */
+  readonly about?: string;
+  readonly record: RunRecord;
+  /** Held against the others. */
+  readonly reference?: boolean;
+}
+
+export interface ComparisonData {
+  readonly title: string;
+  /** Paragraphs above everything: what was compared, on what. */
+  readonly introduction?: readonly string[];
+  readonly runs: readonly ComparedRun[];
+  /** Rows of the figure; default: the accuracy of each run on its test images, without intervals. */
+  readonly methods?: readonly ComparedMethod[];
+  readonly note?: string;
+  /** Paragraphs below the table: what the numbers allow one to say. */
+  readonly conclusion?: readonly string[];
+  /** Example images and the like. */
+  readonly figures?: readonly { readonly png: Uint8Array; readonly caption: string; readonly width: number }[];
+}
+
+/** One self-contained page. */
+export function comparisonReport(data: ComparisonData): string {
+  const { title, introduction = [], runs, conclusion = [], figures = [] } = data;
+  const warnings = runs.flatMap(({ name, record }) => record.warnings.map((w) => `${name}: ${w}`));
+  const first = runs[0]?.record.info;
+  const leaky = runs.filter(({ record }) => record.end?.select === "test").map(({ name }) => name);
+  return page(title, [
+    html`<h1>${title}</h1>
+${introduction.map((text) => html`<p>${text}</p>\n`)}
+${figures.map(
+  ({
+    png,
+    caption,
+    width,
+  }) => html`<figure><img alt="${caption}" width="${width}" src="data:image/png;base64,${base64(png)}"><figcaption>${caption}</figcaption></figure>
+`,
+)}
+`,
+    html`<h2>Images never seen in training</h2>
+${figure(comparePlot({ methods: data.methods ?? methodsOf(runs), theme: { mode: "auto", id: "compare" }, ...(data.note === undefined ? {} : { note: data.note }) }))}
+${comparisonTable(runs)}
+${leaky.length === 0 ? null : html`<p><strong>Leaky:</strong> ${leaky.join(", ")} chose the epoch by the test images themselves, which makes them look better than they are on new images.</p>`}
+${conclusion.map((text) => html`<p>${text}</p>\n`)}
+`,
+    notes(warnings, "Warnings"),
+    ...runs.map(({ name, about, record }, k) => runSection(name, about, record, k)),
+    first === undefined ? null : configuration(first),
+    first === undefined ? null : footer(first),
+  ]);
+}
+
+const methodsOf = (runs: readonly ComparedRun[]): ComparedMethod[] =>
+  runs.map(({ name, record, reference = false }) => {
+    const accuracy = headlineOf(record)?.selected?.accuracy;
+    const leaky = record.end?.select === "test" ? " (leaky)" : "";
+    return { name: `${name}${leaky}`, values: accuracy === undefined ? [] : [accuracy], reference };
+  });
+
+function comparisonTable(runs: readonly ComparedRun[]): Html {
+  return htmlTable(
+    [
+      { header: "Method" },
+      ...evaluationColumns,
+      { header: "Epoch" },
+      { header: "chosen by", text: true },
+      { header: "Time" },
+    ],
+    runs.map(({ name, record }) => {
+      const headline = headlineOf(record);
+      return [
+        name,
+        ...evaluationCells(headline?.selected ?? null),
+        headline === null ? NONE : `${headline.epoch} of ${headline.epochs}`,
+        headline === null ? "not ended" : choiceInWords(record.info.select),
+        formatDuration(record.timing.elapsedMs),
+      ];
+    }),
+  );
+}
+
+function runSection(name: string, about: string | undefined, record: RunRecord, k: number): Html {
+  const selected = headlineOf(record)?.selected ?? null;
+  return html`<h2>${name}</h2>
+${about === undefined ? null : html`<p>${about}</p>`}
+${figure(lrPicture(record, { height: 360, theme: { mode: "auto", id: `lr${k}` } }), `${name}: learning rate of every layer group.`)}
+<div class="pair"><div>${record.step > 0 ? rateTable(record) : null}</div>
+<div>${selected === null ? null : classTable(selected, record.info.classes)}${figure(confusionPicture(record, { theme: { mode: "auto", id: `confusion${k}` } }))}</div></div>
+`;
+}
+
+function base64(bytes: Uint8Array): Html {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  return new Html(btoa(text));
+}
