@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { input } from "../graph/build.js";
-import { add, cast, evaluateGraph, greater, matmul, mul, ops, relu, sumAll } from "../ops/index.js";
+import { add, cast, evaluateGraph, greater, matmul, mul, ops, relu, sumAll, where } from "../ops/index.js";
 import { directional, gradients } from "./backward.js";
 import { gradientError } from "./gradientError.js";
 
@@ -76,6 +76,20 @@ test("directional contracts a matrix product without forming the weight's gradie
   const [contracted, gradient] = evaluateGraph([directional(loss, [w], [d])[0]!, g!], feeds);
   expect([...gradient!.data]).toEqual([4, 6]);
   expect(contracted!.data[0]).toBe(46);
+});
+
+test("a mask that depends on the parameter carries no gradient: d(where(x > 0, x², 0))/dx = 2x where x > 0", () => {
+  const x = input("x", "float32", [2]);
+  const zero = input("zero", "float32", []);
+  const g = gradients(sumAll(where(greater(x, zero), mul(x, x), zero)), [x]);
+  const [dx] = evaluateGraph(
+    g,
+    new Map([
+      [x, value([2], 3, -1)],
+      [zero, value([], 0)],
+    ]),
+  );
+  expect([...dx!.data]).toEqual([6, 0]);
 });
 
 test("an op without a gradient on the path to a parameter is an error that names it", () => {

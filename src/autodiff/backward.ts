@@ -44,6 +44,8 @@ function backward(loss: Value, wrt: readonly Value[]): Map<Value, Use[]> {
     if (dy === undefined) continue;
     node.inputs.forEach((v, i) => {
       if (v === null || !active.has(v)) return;
+      // Truth values and whole numbers carry no gradient: a mask may well depend on a parameter.
+      if (!v.dtype.startsWith("float") && opOf(node).gradient(node, i, dy) === null) return;
       // A leaf keeps its uses: `directional` may contract them without forming the gradient.
       if (wanted.has(v)) uses.get(v)?.push({ node, input: i, dy });
       if (wanted.has(v) && v.node.inputs.every((u) => u === null || !active.has(u))) return;
