@@ -5,7 +5,7 @@ import { constant, constantTensor } from "../graph/build.js";
 import type { Value } from "../graph/value.js";
 import { NodeContext, type Pass, type StatisticsMode } from "./import/_context.js";
 import { fold } from "./import/fold.js";
-import { anonymous, type InitializerRole, roleOf, usesOf } from "./import/roles.js";
+import { anonymous, type InitializerRole, isLayerWeight, roleOf, usesOf } from "./import/roles.js";
 import { importTable } from "./import/table.js";
 import type { OnnxGraph, OnnxModel, OnnxNode } from "./model.js";
 
@@ -14,8 +14,10 @@ export type { InitializerRole } from "./import/roles.js";
 export interface ImportOptions {
   /** Name of the file, for messages. */
   readonly file: string;
-  /** Name of the output that holds the logits; default the first one. */
+  /** Name of the value that holds the logits, an output or one before it; default the first output. */
   readonly output?: string;
+  /** Roles that were decided before and must not change with the weights; the others follow the rules. */
+  readonly roles?: ReadonlyMap<string, InitializerRole>;
 }
 
 export interface ImportedTensor {
@@ -26,6 +28,8 @@ export interface ImportedTensor {
    * "onnx::Conv_123") from the scope of the node that reads it; "" where neither says.
    */
   readonly module: string;
+  /** The matrix or kernel of a layer; false for biases, scales, tokens and embeddings. */
+  readonly layerWeight: boolean;
 }
 
 /** Importing is static: the forward pass may be built any number of times, for any values of the parameters. */
@@ -178,7 +182,7 @@ export function importOnnx(given: OnnxModel, options: ImportOptions): ImportedOn
   const model: OnnxModel = { ...given, graph: separate(given.graph) };
   const { graph } = model;
   const output = options.output ?? graph.outputs[0]?.name ?? "";
-  if (!graph.outputs.some((v) => v.name === output)) {
+  if (!graph.nodes.some((n) => n.outputs.includes(output))) {
     throw new GraphError(file, {
       problem: `no output "${output}"`,
       expected: graph.outputs.map((v) => v.name).join(" or "),
@@ -191,7 +195,7 @@ export function importOnnx(given: OnnxModel, options: ImportOptions): ImportedOn
   // The map of uses is in the order of reading, so parameters come in the order of the network.
   for (const name of uses.keys()) {
     const t = graph.initializers.get(name);
-    if (t !== undefined) roles.set(name, roleOf(name, t, { uses, input: input.name }));
+    if (t !== undefined) roles.set(name, options.roles?.get(name) ?? roleOf(name, t, { uses, input: input.name }));
   }
   const withRole = (role: InitializerRole) => [...roles].flatMap(([name, r]) => (r === role ? [name] : []));
   const tensorsOf = (role: InitializerRole): ImportedTensor[] =>
@@ -203,7 +207,7 @@ export function importOnnx(given: OnnxModel, options: ImportOptions): ImportedOn
           got: tensor?.dtype ?? "nothing",
         });
       }
-      return { name, tensor, module: moduleOf(name, uses.get(name)?.[0]?.node) };
+      return { name, tensor, module: moduleOf(name, uses.get(name)?.[0]?.node), layerWeight: isLayerWeight(name, tensor, uses) };
     });
   const [parameters, buffers] = [tensorsOf("parameter"), tensorsOf("buffer")];
   const trained = new Set([...parameters, ...buffers].map((p) => p.name));

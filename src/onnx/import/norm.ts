@@ -19,7 +19,9 @@ const batchNorm: ImportRule = (c) => {
   const batch = batchNormTraining(x, scale, bias, epsilon, c.name);
   if (c.pass.batchNorm === "update") {
     const count = sizeOf(x.shape) / Math.max(1, x.shape[1] ?? 1);
-    const next = updateRunning({ mean, variance }, batch, count, 1 - c.float("momentum", 0.9));
+    // Files hold 0.9 in single precision, 0.899999976: six digits are what was meant.
+    const kept = Number(c.float("momentum", 0.9).toPrecision(6));
+    const next = updateRunning({ mean, variance }, batch, count, 1 - kept);
     c.pass.update(c.node.inputs[3] ?? "", next.mean);
     c.pass.update(c.node.inputs[4] ?? "", next.variance);
   }

@@ -104,6 +104,10 @@ function reach(name: string, uses: RoleContext["uses"], seen = new Set<string>()
   return found;
 }
 
+/** Whether a parameter is the matrix or kernel of a layer, not its bias, a scale or an embedding. */
+export const isLayerWeight = (name: string, t: Tensor, uses: RoleContext["uses"]): boolean =>
+  t.shape.length >= 2 && reach(name, uses).weight;
+
 /**
  * The role of one initializer. In order:
  * 1. running mean and variance of a batch norm are buffers;
