@@ -160,6 +160,7 @@ def released_step(t, train, valid):
     import torch
     from torch.nn.functional import cross_entropy
 
+    t.adam.zero_grad(set_to_none=True)  # or the copy would take the gradients along
     ahead = copy.deepcopy(t.model)
     loss = cross_entropy(ahead(train[0]), train[1])
     old = list(ahead.parameters())
@@ -175,7 +176,6 @@ def released_step(t, train, valid):
         group["lr"] = rate
     t.adam.load_state_dict(state)
     loss = cross_entropy(t.model(train[0]), train[1])
-    t.adam.zero_grad()
     loss.backward()
     t.adam.step()
     return loss.item(), valid_loss.item()

@@ -1,0 +1,45 @@
+/** @file Our side of the bench speaks its protocol: it loads, steps, reports its memory, and says what it cannot do. */
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Contender } from "./protocol.js";
+import { workload } from "./workloads.js";
+
+const tiny = workload("resnet20-8-b2");
+let ours: Contender;
+
+beforeAll(() => {
+  const program = fileURLToPath(new URL("./ours.ts", import.meta.url));
+  ours = new Contender("ours", process.execPath, ["--import", "tsx", program]);
+});
+afterAll(() => ours.close());
+
+test("a step before anything is loaded is an error in words", async () => {
+  await expect(ours.step("metalr")).rejects.toThrow("ours: nothing is loaded");
+});
+
+test("an executor that there is none of is refused by name, and the process goes on", async () => {
+  await expect(ours.load(tiny, { kind: "metalr", executor: "abacus" })).rejects.toThrow(
+    /no such executor\n.*\n {2}got {6}abacus/,
+  );
+});
+
+test("every kind of step runs", async () => {
+  expect(await ours.load(tiny, { kind: "metalr" })).toMatchObject({ groups: 11 });
+  for (const kind of ["metalr", "trainingPass", "validationPass", "update", "finetune", "inference"] as const) {
+    expect(await ours.step(kind)).toBeGreaterThan(0);
+  }
+  expect(await ours.peak()).toBeGreaterThan(1);
+});
+
+test("the groups can be dealt anew", async () => {
+  expect(await ours.load(tiny, { kind: "metalr", groups: 1 })).toMatchObject({ groups: 1 });
+  await expect(ours.load(tiny, { kind: "metalr", groups: 1000 })).rejects.toThrow(
+    "--groups: more groups than parameters",
+  );
+});
+
+test("a program that is not there says so", async () => {
+  const nobody = new Contender("nobody", "/no/such/program", []);
+  await expect(nobody.peak()).rejects.toThrow("nobody ended: spawn /no/such/program ENOENT");
+  await nobody.close();
+});
