@@ -33,8 +33,8 @@ export interface Scanner {
 export const scanners = {
   a: {
     name: "scanner A",
-    halfAngle: 36,
-    apex: 0.3,
+    halfAngle: 31,
+    apex: 0.2,
     depth: 1,
     blur: [0.9, 1.1],
     rangeDb: 58,
@@ -45,8 +45,8 @@ export const scanners = {
   },
   b: {
     name: "scanner B",
-    halfAngle: 25,
-    apex: 0.85,
+    halfAngle: 20,
+    apex: 0.8,
     depth: 1.35,
     blur: [1.9, 3.2],
     rangeDb: 40,
