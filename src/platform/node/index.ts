@@ -3,6 +3,13 @@ import type { Platform } from "../types.js";
 import { nodeFiles } from "./files.js";
 import { nodeImages } from "./images.js";
 import { inflate } from "./inflate.js";
+import { packageFile } from "./package-file.js";
 import { nodeThreads } from "./workers.js";
 
-export const nodePlatform: Platform = { files: nodeFiles, images: nodeImages, inflate, threads: nodeThreads };
+export const nodePlatform: Platform = {
+  files: nodeFiles,
+  images: nodeImages,
+  inflate,
+  threads: nodeThreads,
+  packageFile,
+};
