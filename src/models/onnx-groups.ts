@@ -1,0 +1,280 @@
+/** @file Layer groups of an imported network: one for each block, from the names of its modules and the joins of its graph. */
+import type { ImportedOnnx, ImportedTensor } from "../onnx/import.js";
+
+export interface Grouping {
+  /** In the order of the network; the last one is the head. */
+  readonly groups: readonly string[];
+  /** Group of every parameter, by name. */
+  readonly groupOf: ReadonlyMap<string, number>;
+}
+
+/** A parameter with the module that it is counted to (made up where the file has no names). */
+interface Member extends ImportedTensor {
+  readonly order: number;
+}
+
+/** A stretch without blocks is one group up to this many layer weights; beyond, it is divided. */
+const maxLayersInOne = 3;
+/** A join of branches with more layers than this is no block but the skip of a U-Net. */
+const maxLayersInBlock = 12;
+
+const isInside = (module: string, scope: string): boolean =>
+  scope === "" || module === scope || module.startsWith(`${scope}.`);
+const parentOf = (module: string): string => module.slice(0, Math.max(0, module.lastIndexOf(".")));
+const lastOf = (module: string): string => module.slice(module.lastIndexOf(".") + 1);
+/** "denselayer12" → "denselayer#": brothers differ in their number only. */
+const pattern = (name: string): string => name.replace(/\d+/g, "#");
+const isNumbered = (name: string): boolean => /\d/.test(name);
+
+/** Longest module path that holds all of the given ones. */
+function commonScope(modules: readonly string[]): string {
+  const [first = "", ...rest] = modules;
+  let scope = first;
+  while (scope !== "" && !rest.every((m) => isInside(m, scope))) scope = parentOf(scope);
+  return scope;
+}
+
+/**
+ * For every sum or concatenation of branches that all see the image: the parameters that some branches need and others do
+ * not. Of a residual block these are the block's own, for the identity has none of them.
+ */
+function joins(imported: ImportedOnnx): bigint[] {
+  const bits = new Map(imported.parameters.map((p, i) => [p.name, 1n << BigInt(i)]));
+  const depends = new Map<string, bigint>();
+  const seesImage = new Set([imported.input.name]);
+  const found: bigint[] = [];
+  for (const node of imported.nodes) {
+    const sets = node.inputs.map((name) => depends.get(name) ?? bits.get(name) ?? 0n);
+    const branches = node.inputs.flatMap((name, i) => (seesImage.has(name) ? [sets[i] ?? 0n] : []));
+    if (branches.length > 1 && ["Add", "Sum", "Concat"].includes(node.opType)) {
+      const apart = branches.reduce((a, b) => a | b) & ~branches.reduce((a, b) => a & b);
+      if (apart !== 0n) found.push(apart);
+    }
+    const all = sets.reduce((a, b) => a | b, 0n);
+    for (const out of node.outputs) {
+      depends.set(out, all);
+      if (branches.length > 0) seesImage.add(out);
+    }
+  }
+  return found;
+}
+
+const membersOf = (set: bigint, members: readonly Member[]): Member[] =>
+  members.filter((m) => (set >> BigInt(m.order)) & 1n);
+const layersIn = (members: readonly Member[]): number => members.filter((m) => m.layerWeight).length;
+
+/** Files without names: blocks by their joins, smallest first, everything else by itself. */
+function named(members: readonly Member[], sets: readonly bigint[]): Member[] {
+  const unnamed = new Set(members.filter((m) => m.module === "" && m.layerWeight).map((m) => m.order));
+  if (unnamed.size <= members.filter((m) => m.layerWeight).length / 2) return [...members];
+  const block = new Map<number, number>();
+  let blocks = 0;
+  const blockSets = sets
+    .map((set) => membersOf(set, members))
+    .filter((inside) => layersIn(inside) > 0 && layersIn(inside) <= maxLayersInBlock)
+    .sort((a, b) => a.length - b.length);
+  for (const inside of blockSets) {
+    const free = inside.filter((m) => !block.has(m.order));
+    if (layersIn(free) === 0) continue;
+    for (const m of free) block.set(m.order, blocks);
+    blocks++;
+  }
+  // Numbered anew in the order of the network; what follows a layer weight (its bias, a norm) belongs to it.
+  const number = new Map<string, number>();
+  let current = "";
+  return members.map((m) => {
+    const own = block.get(m.order);
+    if (own !== undefined) current = `block ${own}`;
+    else if (m.layerWeight || current === "") current = `layer ${m.order}`;
+    if (!number.has(current)) number.set(current, number.size + 1);
+    const kind = current.startsWith("block") ? "block" : "layer";
+    return { ...m, module: `${kind}${number.get(current)}` };
+  });
+}
+
+/** Whether two scopes have the same parameters inside, name by name: repeated blocks have. */
+function similar(a: string, b: string, members: readonly Member[]): boolean {
+  const inside = (scope: string) =>
+    members
+      .filter((m) => isInside(m.module, scope))
+      .map((m) => m.name.slice(scope.length))
+      .sort()
+      .join();
+  return inside(a) === inside(b);
+}
+
+/** Modules directly below `parent`. */
+const childrenOf = (parent: string, members: readonly Member[]): string[] => {
+  const start = parent === "" ? 0 : parent.length + 1;
+  const below = members.filter((m) => m.module !== parent && isInside(m.module, parent));
+  return [
+    ...new Set(
+      below.map((m) => {
+        const end = m.module.indexOf(".", start);
+        return end < 0 ? m.module : m.module.slice(0, end);
+      }),
+    ),
+  ];
+};
+
+/** The scopes of blocks: where branches join, raised to the numbered module around, and its brothers. */
+function blockScopes(members: readonly Member[], sets: readonly bigint[]): Set<string> {
+  const scopes = new Set<string>();
+  for (const set of sets) {
+    const inside = membersOf(set, members);
+    if (layersIn(inside) === 0) continue;
+    let scope = commonScope(inside.map((m) => m.module));
+    // "blocks.0.attn" is a part of "blocks.0"; a scope without any number around it stays as it is.
+    let numbered = scope;
+    while (numbered !== "" && !isNumbered(lastOf(numbered))) numbered = parentOf(numbered);
+    if (numbered !== "") scope = numbered;
+    if (scope !== "") scopes.add(scope);
+  }
+  const brothers = (scope: string) =>
+    childrenOf(parentOf(scope), members).filter((c) => pattern(lastOf(c)) === pattern(lastOf(scope)));
+  // Of two scopes one inside the other, the inner one is the block if it is one of several alike, else it is a part.
+  const repeated = (scope: string) =>
+    brothers(scope).some((b) => b !== scope && similar(b, scope, members) && layersOf(b) > 0);
+  const layersOf = (scope: string) => layersIn(members.filter((m) => isInside(m.module, scope)));
+  const sameKind = (scope: string) => brothers(scope).filter((b) => layersOf(b) > 0);
+  const all = [...scopes];
+  const hasInner = (scope: string) =>
+    all.some((s) => s !== scope && isInside(s, scope) && (repeated(s) || sameKind(s).length > 1) && layersOf(s) > 1);
+  const kept = all.filter(
+    (s) => !hasInner(s) && !all.some((outer) => outer !== s && isInside(s, outer) && !hasInner(outer)),
+  );
+  const whole = new Set(kept.flatMap((s) => (isNumbered(lastOf(s)) ? sameKind(s) : [s])));
+  // A stage of one block without a shortcut has no join of its own, but looks like the stages that have.
+  const patterns = new Set([...whole].map(pattern));
+  for (const m of members) {
+    for (let scope = m.module; scope !== ""; scope = parentOf(scope)) {
+      if (patterns.has(pattern(scope)) && layersOf(scope) > 1) whole.add(scope);
+    }
+  }
+  return new Set([...whole].filter((s) => ![...whole].some((outer) => outer !== s && isInside(s, outer))));
+}
+
+/** Divides a stretch of layers that are in no block: by module, down to single layers where a module holds many. */
+function divide(members: readonly Member[], scope: string): Member[][] {
+  const parts: Member[][] = [];
+  for (const child of [...new Set(members.map((m) => (m.module === scope ? scope : childAt(m.module, scope))))]) {
+    const inside = members.filter((m) => (child === scope ? m.module === scope : isInside(m.module, child)));
+    const layers = inside.filter((m) => m.layerWeight);
+    const matrices = layers.every((m) => m.tensor.shape.length === 2);
+    const whole = child === scope || layers.length <= 1 || (layers.length <= maxLayersInOne && !matrices);
+    if (whole) parts.push(inside);
+    else parts.push(...divide(inside, child));
+  }
+  return parts;
+}
+const childAt = (module: string, scope: string): string => {
+  const end = module.indexOf(".", scope === "" ? 0 : scope.length + 1);
+  return end < 0 ? module : module.slice(0, end);
+};
+
+/** Every layer by itself. */
+const singly = (members: readonly Member[]): Member[][] =>
+  [...new Set(members.map((m) => m.module))].map((module) => members.filter((m) => m.module === module));
+
+/** Parts without a layer weight (norms, biases, tokens) join the part before them, or at the beginning the one after. */
+function attached(parts: readonly Member[][]): Member[][] {
+  const result: Member[][] = [];
+  let waiting: Member[] = [];
+  for (const part of parts) {
+    const last = result.at(-1);
+    if (layersIn(part) > 0) {
+      result.push([...waiting, ...part]);
+      waiting = [];
+    } else if (last) last.push(...part);
+    else waiting.push(...part);
+  }
+  if (waiting.length > 0) result.push(waiting);
+  return result;
+}
+
+/** The last layer: the module of the last layer weight, and all that comes after it. */
+function headOf(members: readonly Member[]): Set<number> {
+  const last = members.findLast((m) => m.layerWeight) ?? members.at(-1);
+  if (last === undefined) return new Set();
+  return new Set(
+    members.filter((m) => m.order >= last.order || (m.module !== "" && m.module === last.module)).map((m) => m.order),
+  );
+}
+
+/**
+ * Divides the parameters into layer groups: residual and dense blocks, transformer blocks, stages of a U-Net, and what is
+ * before, between and after them; plain chains of layers one by one. Never all in one.
+ */
+export function groupParameters(imported: ImportedOnnx): Grouping {
+  const sets = joins(imported);
+  const members = named(
+    imported.parameters.map((p, order) => ({ ...p, order })),
+    sets,
+  );
+  const head = headOf(members);
+  const body = members.filter((m) => !head.has(m.order));
+  const scopes = [...blockScopes(body, sets)].sort((a, b) => b.length - a.length);
+  const blockOf = (m: Member) => scopes.find((s) => isInside(m.module, s)) ?? null;
+
+  // Blocks as they are; the stretches between them divided.
+  const parts: { name: string | null; members: Member[] }[] = [];
+  const blocks = new Map<string, Member[]>();
+  let stretch: Member[] = [];
+  const flush = (inBlocks: boolean) => {
+    if (stretch.length === 0) return;
+    const few = inBlocks && layersIn(stretch) <= maxLayersInOne;
+    const divided = few ? [stretch] : divide(stretch, commonScope(stretch.map((m) => m.module)));
+    const pieces = !inBlocks && divided.length < 2 ? singly(stretch) : divided;
+    for (const piece of pieces) parts.push({ name: null, members: piece });
+    stretch = [];
+  };
+  for (const m of body) {
+    const scope = blockOf(m);
+    if (scope === null) {
+      stretch.push(m);
+      continue;
+    }
+    flush(true);
+    const block = blocks.get(scope);
+    if (block) block.push(m);
+    else {
+      const fresh = [m];
+      blocks.set(scope, fresh);
+      parts.push({ name: scope, members: fresh });
+    }
+  }
+  flush(blocks.size > 0);
+  return assemble(
+    parts,
+    members.filter((m) => head.has(m.order)),
+  );
+}
+
+function assemble(parts: readonly { name: string | null; members: Member[] }[], head: readonly Member[]): Grouping {
+  const names = new Map(parts.flatMap((p) => (p.name === null ? [] : [[p.members, p.name] as const])));
+  const joined = attached(parts.map((p) => p.members));
+  const nameOf = (part: readonly Member[]) => {
+    for (const [block, name] of names) if (block.some((m) => part.includes(m))) return name;
+    return null;
+  };
+  const all = [...parts.flatMap((p) => p.members), ...head];
+  const groups: string[] = [];
+  const groupOf = new Map<string, number>();
+  const add = (wanted: string, part: readonly Member[]) => {
+    let name = wanted;
+    for (let i = 2; groups.includes(name); i++) name = `${wanted} (${i})`;
+    for (const m of part) groupOf.set(m.name, groups.length);
+    groups.push(name);
+  };
+  joined.forEach((part, i) => {
+    // The module that holds all of the part, or at least its layers; not one that holds other groups as well.
+    const layers = part.filter((m) => m.layerWeight);
+    const scopes = [part, layers].map((list) => commonScope(list.map((m) => m.module)));
+    const own = scopes.find((s) => s !== "" && !all.some((m) => isInside(m.module, s) && !part.includes(m)));
+    const stem = i === 0 && names.size > 0 && own !== scopes[0] ? "stem" : null;
+    const otherwise = (layers[0] ?? part[0])?.module || `group${i + 1}`;
+    add(nameOf(part) ?? stem ?? own ?? otherwise, part);
+  });
+  add(head.find((m) => m.layerWeight)?.module || "head", head);
+  return { groups, groupOf };
+}
