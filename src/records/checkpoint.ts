@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { FileError } from "../common/errors.js";
 import type { FloatTensor, Tensor } from "../common/tensor.js";
+import type { Split } from "../data/types.js";
 import type { Safetensors } from "../formats/safetensors.js";
 import type { FileSystem } from "../platform/types.js";
 import type { Best, Snapshot } from "../training/options.js";
@@ -17,10 +18,14 @@ const VERSION = "1";
 
 /**
  * The content of a checkpoint file. Tensors: "state/model/NAME", "state/<slot>/NAME", "state/lr", and "best/NAME" for the weights of the
- * best epoch so far. Metadata: format, version, progress, history (epoch events), best (epoch), identity.
+ * best epoch so far; "split/PART" for the indices of the run's images. Metadata: format, version, progress, history (epoch events), best (epoch), identity. Times are
+ * written as 0: the same run gives the same bytes.
  */
-export function encodeSnapshot(snapshot: Snapshot): Safetensors {
+export function encodeSnapshot(snapshot: Snapshot, split: Split): Safetensors {
   const tensors = new Map<string, Tensor>();
+  for (const part of ["train", "meta", "validation", "test"] as const) {
+    tensors.set(`split/${part}`, { dtype: "uint32", shape: [split[part].length], data: split[part] });
+  }
   for (const [name, t] of snapshot.state) tensors.set(`state/${name}`, t);
   for (const [name, t] of snapshot.best?.weights ?? []) tensors.set(`best/${name}`, t);
   return {
@@ -29,7 +34,7 @@ export function encodeSnapshot(snapshot: Snapshot): Safetensors {
       format: FORMAT,
       version: VERSION,
       progress: JSON.stringify(snapshot.progress),
-      history: JSON.stringify(snapshot.history),
+      history: JSON.stringify(snapshot.history.map((e) => ({ ...e, elapsedMs: 0 }))),
       best: JSON.stringify(snapshot.best && { epoch: snapshot.best.epoch, evaluation: snapshot.best.evaluation }),
       identity: snapshot.identity,
     },
@@ -73,11 +78,31 @@ export function decodeSnapshot({ tensors, metadata }: Safetensors, path: string)
   };
 }
 
+export interface RunCheckpoint {
+  readonly snapshot: Snapshot;
+  /** Indices of the run's images by part: "train", "meta", "validation", "test". */
+  readonly parts: Readonly<Record<string, Uint32Array>>;
+}
+
 /** The checkpoint of a run folder; null where none was written yet. @throws {FileError} damaged */
-export async function readCheckpoint(files: FileSystem, folder: string): Promise<Snapshot | null> {
+export async function readRunCheckpoint(files: FileSystem, folder: string): Promise<RunCheckpoint | null> {
   const path = join(folder, `${runFiles.checkpoints}/${lastCheckpoint}.safetensors`);
   if ((await files.kind(path)) === "missing") return null;
-  return decodeSnapshot(await readTensors(files, path), path);
+  const file = await readTensors(files, path);
+  const parts: Record<string, Uint32Array> = {};
+  for (const [name, t] of file.tensors) {
+    if (name.startsWith("split/") && t.dtype === "uint32") parts[name.slice("split/".length)] = t.data;
+  }
+  return { snapshot: decodeSnapshot(file, path), parts };
+}
+
+/** Parameters and buffers of a training state, by their names in the model. */
+export function modelWeights(state: Snapshot["state"]): Map<string, FloatTensor> {
+  const weights = new Map<string, FloatTensor>();
+  for (const [name, t] of state) {
+    if (name.startsWith("model/") && t.dtype === "float32") weights.set(name.slice("model/".length), t);
+  }
+  return weights;
 }
 
 function bestOf(

@@ -65,7 +65,10 @@ export function symbolicBatch(a: OnnxModel, b: OnnxModel): OnnxModel | null {
     initializers.set(name, merged);
   }
   const free = <T extends { readonly shape: readonly (number | string)[] | null }>(ports: readonly T[]): T[] =>
-    ports.map((p) => ({ ...p, shape: p.shape && p.shape.map((d, i) => (i === 0 && d === n ? BATCH : d)) }));
+    ports.map((p) => ({
+      ...p,
+      shape: p.shape === null ? null : p.shape.map((d, i) => (i === 0 && d === n ? BATCH : d)),
+    }));
   const { inputs, outputs } = a.graph;
   return { ...a, graph: { ...a.graph, initializers, inputs: free(inputs), outputs: free(outputs) } };
 }

@@ -53,6 +53,8 @@ export interface OpenedRun {
   readonly classes: readonly string[];
   /** Which epoch the weights are of. */
   readonly epoch: number;
+  /** Indices into the run's data set, by part: "train", "meta", "validation", "test". */
+  readonly parts: Readonly<Record<string, Uint32Array>>;
 }
 
 export interface UseRunOptions extends OpenRunOptions {
@@ -63,6 +65,11 @@ export interface UseRunOptions extends OpenRunOptions {
   /** Threads that prepare images; default as in training. */
   readonly workers?: number;
   readonly signal?: AbortSignal;
+}
+
+export interface EvaluateRunOptions extends UseRunOptions {
+  /** Which images of the data set; default "test" where it is the one that the run was trained on, else "all". */
+  readonly part?: "test" | "validation" | "train" | "all";
 }
 
 /** Images to predict: a data set, or files (`imagesFromFiles`). */
@@ -79,6 +86,8 @@ export interface Predictions {
 }
 
 export interface EvaluatedRun {
+  /** Which images they were. */
+  readonly part: "test" | "validation" | "train" | "all";
   readonly evaluation: Evaluation;
   readonly predictions: Predictions;
 }

@@ -6,14 +6,13 @@ import { withWeights } from "../models/build.js";
 import type { Model } from "../models/types.js";
 import { type LabelledBatch, Stepper, type StepReport } from "../runtime/stepper.js";
 import { shortest } from "./_json.js";
-import { defaultTransforms } from "./default-transforms.js";
 import { chunks, Evaluator } from "./evaluator.js";
 import { type Feed, openFeed } from "./feed.js";
 import type { EvaluationAccumulator } from "./metrics.js";
 import type { Best, EpochSums, FineTuneOptions, FineTuneResult, Snapshot, TestResult, Transforms } from "./options.js";
 import { prefetch } from "./prefetch.js";
 import { Schedule } from "./schedule.js";
-import { checkIdentity, checkTogether, identityOf, type Settings, settingsOf } from "./settings.js";
+import { checkIdentity, resolveTraining, type Settings } from "./settings.js";
 import type { EpochEvent, Evaluation, StepEvent, TrainingEvent } from "./types.js";
 
 /** Batches of so many steps are made ahead. */
@@ -31,12 +30,7 @@ const noSums: EpochSums = { loss: 0, correct: 0, images: 0 };
  * @throws {TrainingError} a loss that is not a finite number (snapshots saved before stay good), a snapshot of another run
  */
 export async function fineTune(options: FineTuneOptions): Promise<FineTuneResult> {
-  const settings = settingsOf(options);
-  const { model, data } = options;
-  const transforms =
-    options.transforms ?? (await defaultTransforms({ model, dataset: data.dataset, train: data.split.train }));
-  checkTogether(options, transforms, settings);
-  const identity = await identityOf(options, transforms, settings);
+  const { settings, transforms, identity } = await resolveTraining(options);
   if (options.resume) checkIdentity(options.resume.identity, identity);
   const training = new Training(options, settings, transforms, identity);
   try {

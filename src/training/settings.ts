@@ -3,6 +3,7 @@ import { TrainingError, UsageError } from "../common/errors.js";
 import { fingerprintOf } from "../data/fingerprint.js";
 import type { Method } from "../methods/types.js";
 import type { Model } from "../models/types.js";
+import { defaultTransforms } from "./default-transforms.js";
 import type { FineTuneOptions, TrainingData, TrainingSettings, Transforms } from "./options.js";
 
 /** Every setting with the value that it has. */
@@ -54,7 +55,7 @@ export function settingsOf(o: TrainingSettings): Settings {
 }
 
 /** @throws {UsageError} a model, method, data set and transforms that do not go together */
-export function checkTogether(
+function checkTogether(
   o: Pick<FineTuneOptions, "model" | "data" | "method">,
   { train, evaluation }: Transforms,
   { select }: Settings,
@@ -108,8 +109,30 @@ export function checkTogether(
   }
 }
 
+/** What a training will do, before it begins. */
+export interface Resolved {
+  readonly settings: Settings;
+  readonly transforms: Transforms;
+  /** What decides the bits of the run: a snapshot fits a run of the same identity. */
+  readonly identity: string;
+}
+
+/**
+ * Fills in every default and checks that all goes together.
+ * @throws {UsageError}
+ */
+export async function resolveTraining(
+  o: TrainingSettings & Pick<FineTuneOptions, "model" | "data" | "method" | "transforms">,
+): Promise<Resolved> {
+  const settings = settingsOf(o);
+  const { dataset, split } = o.data;
+  const transforms = o.transforms ?? (await defaultTransforms({ model: o.model, dataset, train: split.train }));
+  checkTogether(o, transforms, settings);
+  return { settings, transforms, identity: await identityOf(o, transforms, settings) };
+}
+
 /** What decides the bits of a run, as JSON with one key a fact. */
-export async function identityOf(
+async function identityOf(
   o: { model: Model; data: TrainingData; method: Method },
   transforms: Transforms,
   settings: Settings,

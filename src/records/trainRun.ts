@@ -1,0 +1,211 @@
+/** @file Training into a run folder, and one such folder for each fold of a cross-validation; both go on where they were stopped. */
+import { FileError, UsageError } from "../common/errors.js";
+import { withWeights } from "../models/build.js";
+import type { FileSystem } from "../platform/types.js";
+import { fineTune } from "../training/fine-tune.js";
+import type { FineTuneResult, Snapshot, TestResult } from "../training/options.js";
+import { type Resolved, resolveTraining } from "../training/settings.js";
+import type { EndEvent, TrainingEvent } from "../training/types.js";
+import { encodeSnapshot, lastCheckpoint, modelWeights, readRunCheckpoint } from "./checkpoint.js";
+import { exportModel } from "./export-model.js";
+import { join, runFiles } from "./files.js";
+import { readRun } from "./read.js";
+import { continueRun, createRun, type RunRecorder } from "./recorder.js";
+import type { CrossValidationSummary, RunConfig } from "./schema.js";
+import { readPredictions, writeSummary } from "./summary.js";
+import type { CrossValidationOptions, TrainRunOptions } from "./train-options.js";
+
+/** The selected network in a run folder. */
+export const modelFile = "model.onnx";
+
+/** What a run gave, and where it is. */
+export interface TrainedRun extends FineTuneResult {
+  readonly folder: string;
+}
+
+/**
+ * Fine-tunes into a run folder: run.json at the start; events and checkpoints on the way; test predictions, pictures, report and
+ * model.onnx at the end. With `resume` it goes on from the folder's checkpoint, bit for bit as if it had never been stopped; a folder
+ * that is still empty is started, a finished run is only read.
+ *
+ * @throws {FileError} the folder holds a run already (without `resume`), no space; what was written before stays whole
+ * @throws {UsageError | TrainingError} as `fineTune`
+ */
+export async function trainRun(folder: string, o: TrainRunOptions): Promise<TrainedRun> {
+  const { files } = o.platform;
+  const resolved = await resolveTraining(o);
+  const exists = (await files.kind(join(folder, runFiles.info))) !== "missing";
+  const checkpoint = exists && o.resume === true ? ((await readRunCheckpoint(files, folder))?.snapshot ?? null) : null;
+  if (checkpoint) {
+    const finished = await finishedRun(folder, o, resolved, checkpoint);
+    if (finished) return finished;
+  }
+  if (exists && o.resume === true) await removeTemporaries(files, join(folder, runFiles.checkpoints));
+  const recording = { platform: o.platform, ...(o.rasterize && { rasterize: o.rasterize }) };
+  const recorder =
+    exists && o.resume === true
+      ? await continueRun(folder, recording)
+      : await createRun(folder, { ...recording, config: configOf(o, resolved) });
+  return { folder, ...(await record(recorder, o, resolved, checkpoint)) };
+}
+
+/** What a killed writer left half-written beside the checkpoints (`FileSystem.writeAtomic`). */
+async function removeTemporaries(files: FileSystem, folder: string): Promise<void> {
+  if ((await files.kind(folder)) !== "folder") return;
+  for (const { name, kind } of await files.list(folder)) {
+    if (kind === "file" && name.startsWith(".") && name.endsWith(".tmp")) await files.remove(join(folder, name));
+  }
+}
+
+/** Trains under a recorder; the end is recorded last of all, so that a run that has an end has everything. */
+async function record(
+  recorder: RunRecorder,
+  o: TrainRunOptions,
+  { transforms }: Resolved,
+  checkpoint: Snapshot | null,
+): Promise<FineTuneResult> {
+  const { resume: _, ...training } = o;
+  let end: EndEvent | null = null;
+  const tell = async (event: TrainingEvent) => {
+    await recorder.record(event);
+    await o.report?.(event);
+  };
+  const result = await fineTune({
+    ...training,
+    transforms,
+    ...(checkpoint && { resume: checkpoint }),
+    async save(snapshot) {
+      const { tensors, metadata } = encodeSnapshot(snapshot, o.data.split);
+      return recorder.writeCheckpoint(lastCheckpoint, tensors, metadata);
+    },
+    async report(event) {
+      if (event.type === "end") end = event;
+      else await tell(event);
+    },
+  });
+  if (result.reason === "finished") {
+    const { files } = o.platform;
+    if (result.test) await recorder.writePredictions("selected", result.test.predictions);
+    if (result.testLast) await recorder.writePredictions("last", result.testLast.predictions);
+    const onnx = await exportModel(result.model, { classes: result.classes, transform: transforms.evaluation });
+    await files.writeAtomic(join(recorder.folder, modelFile), onnx);
+  }
+  if (end) await tell(end);
+  await recorder.flush();
+  return result;
+}
+
+function configOf(o: TrainRunOptions, { settings, transforms }: Resolved): RunConfig {
+  const { dataset, split } = o.data;
+  const { select, ...others } = settings;
+  const { bounds, ...methodOptions } = o.method.options;
+  return {
+    name: split.name,
+    method: o.method.name,
+    model: o.model.config,
+    data: {
+      name: dataset.name,
+      fingerprint: dataset.fingerprint,
+      parts: {
+        train: split.train.length,
+        meta: split.meta.length,
+        validation: split.validation.length,
+        test: split.test.length,
+      },
+    },
+    select,
+    options: {
+      ...others,
+      ...methodOptions,
+      ...(bounds !== undefined && { lrBounds: bounds }),
+      transforms,
+      ...o.facts,
+    },
+    groups: o.model.groups,
+    classes: dataset.classes,
+    versions: { ...o.versions, executor: o.executor.description },
+    ...(o.command !== undefined && { command: o.command }),
+  };
+}
+
+/** The result of a run that has its end already, from its folder; null for others. */
+async function finishedRun(
+  folder: string,
+  o: TrainRunOptions,
+  { transforms, identity }: Resolved,
+  { progress, state, best, history, identity: saved }: Snapshot,
+): Promise<TrainedRun | null> {
+  const { files } = o.platform;
+  const { record } = await readRun(files, folder);
+  const { end } = record;
+  if (end?.reason !== "finished" || saved !== identity) return null; // fineTune tells in what it differs
+  const test = async (name: "selected" | "last"): Promise<TestResult | null> => {
+    const predictions = await readPredictions(files, folder, name);
+    return predictions && { evaluation: predictions.evaluate(), predictions };
+  };
+  const [selected, last] = [await test("selected"), await test("last")];
+  const lastModel = withWeights(o.model, modelWeights(state));
+  const evaluation = selected?.evaluation ?? history.findLast((e) => e.epoch === end.selectedEpoch)?.validation ?? null;
+  return {
+    folder,
+    reason: "finished",
+    step: progress.step,
+    epoch: progress.epoch,
+    groups: o.model.groups,
+    classes: o.data.dataset.classes,
+    learningRates: history.map((e) => e.lr),
+    history,
+    select: end.select,
+    selectedEpoch: end.selectedEpoch,
+    test: selected,
+    testLast: last,
+    accuracy: evaluation?.accuracy ?? history.at(-1)?.trainAccuracy ?? Number.NaN,
+    evaluation,
+    model: best ? withWeights(o.model, best.weights) : lastModel,
+    lastModel,
+    transforms,
+  };
+}
+
+/**
+ * One run for every split, in FOLDER/<name of the split>, and summary.json with report.html over them. With `resume`, finished runs
+ * are left as they are and the others go on.
+ *
+ * @returns the summary; null when it was stopped before the last run had finished
+ * @throws as `trainRun`
+ */
+export async function crossValidate(folder: string, o: CrossValidationOptions): Promise<CrossValidationSummary | null> {
+  const { dataset, splits, model, onRun, report, name, ...rest } = o;
+  const { files } = o.platform;
+  for (const { name: split } of splits) {
+    if (/^fold-\d+$/.test(split)) continue;
+    throw new UsageError(split, { problem: "is no fold", expected: "splits named fold-1, fold-2, …" });
+  }
+  if (o.resume !== true) {
+    for (const split of splits) {
+      if ((await files.kind(join(folder, `${split.name}/${runFiles.info}`))) === "missing") continue;
+      throw new FileError(folder, {
+        problem: "already holds a run",
+        hint: "continue it with --resume, or choose another folder with --out",
+      });
+    }
+  }
+  for (const [index, split] of splits.entries()) {
+    if (o.signal?.aborted) return null;
+    const path = join(folder, split.name);
+    onRun?.({ split, index, count: splits.length, folder: path, finished: await isFinished(o, path) });
+    const run = await trainRun(path, {
+      ...rest,
+      data: { dataset, split },
+      model: await model(split),
+      ...(report && { report: (event: TrainingEvent) => report(event, split) }),
+    });
+    if (run.reason === "stopped") return null;
+  }
+  return writeSummary(files, folder, name ?? dataset.name);
+}
+
+async function isFinished({ platform }: Pick<CrossValidationOptions, "platform">, folder: string): Promise<boolean> {
+  if ((await platform.files.kind(join(folder, runFiles.info))) === "missing") return false;
+  return (await readRun(platform.files, folder)).record.end?.reason === "finished";
+}
