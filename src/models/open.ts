@@ -1,0 +1,59 @@
+/** @file `openModel`: a built-in network with the weights of a checkpoint, and what became of every tensor. */
+import type { FloatTensor } from "../common/tensor.js";
+import type { Platform } from "../platform/types.js";
+import { type Checkpoint, matchWeights, openWeights, type WeightMatch } from "../weights/index.js";
+import { withWeights } from "./build.js";
+import { createModel, inferWidth } from "./index.js";
+import { inferResNet } from "./infer.js";
+import type { Model } from "./types.js";
+
+/** The network where neither the caller nor the weights say which. */
+export const defaultArchitecture = "resnet18";
+
+export interface OpenModelOptions {
+  /** Path of a checkpoint; without it the weights are random. */
+  readonly weights?: string;
+  readonly platform: Pick<Platform, "files" | "inflate">;
+  /** Classes of the data. */
+  readonly classes: number;
+  /** Channels of the images where there is no checkpoint to say it; default 3. */
+  readonly channels?: number;
+  /** Of weights that no checkpoint gives; default 0. */
+  readonly seed?: number;
+  /** "keep" (default) takes the checkpoint's classifier where it has as many classes; "new" never. */
+  readonly head?: "keep" | "new";
+}
+
+export interface OpenedModel {
+  readonly model: Model;
+  /** Null where there are no weights. */
+  readonly weights: (Pick<Checkpoint, "format" | "notes"> & { readonly match: WeightMatch }) | null;
+}
+
+/**
+ * A network ready for training. Its width and the channels of its images are the checkpoint's.
+ *
+ * @param architecture one of `architectures`; null: the checkpoint's own, by its names and shapes, else ResNet-18
+ * @throws {UsageError} no such network; @throws {FileError} not a checkpoint; @throws {WeightsError} weights that do not fit
+ */
+export async function openModel(architecture: string | null, options: OpenModelOptions): Promise<OpenedModel> {
+  const { classes, channels = 3, seed = 0 } = options;
+  if (options.weights === undefined) {
+    return { model: createModel(architecture ?? defaultArchitecture, { classes, channels, seed }), weights: null };
+  }
+  const { tensors, format, notes } = await openWeights(options.weights, options.platform);
+  const inferred = inferResNet(tensors);
+  const size = inferred ?? inferWidth(tensors);
+  const model = createModel(architecture ?? inferred?.architecture ?? defaultArchitecture, {
+    classes,
+    seed,
+    channels: size?.channels ?? channels,
+    ...(size && { width: size.width }),
+  });
+  const match = matchWeights(tensors, model, {
+    source: options.weights,
+    head: options.head === "new" ? "drop" : "keep",
+  });
+  const values = new Map<string, FloatTensor>([...match.matched].map(([name, { tensor }]) => [name, tensor]));
+  return { model: withWeights(model, values), weights: { format, notes, match } };
+}
