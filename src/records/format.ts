@@ -12,6 +12,19 @@ export function formatNumber(x: number | null | undefined, digits = 3): string {
   return size >= 1e-3 && size < 1e5 ? x.toPrecision(digits).replace(/e.*/, "") : x.toExponential(digits - 1);
 }
 
+/** A learning rate, always with an exponent, so that a column of them compares at a glance: "1.54e-3"; "frozen" for 0. */
+export function formatRate(lr: number | undefined): string {
+  if (lr === undefined || Number.isNaN(lr)) return NONE;
+  return lr === 0 ? "frozen" : lr.toExponential(2);
+}
+
+/** "1.54e-3" → "1.54×10⁻³". */
+export const withSuperscript = (text: string): string =>
+  text.replace(/e([+-])(\d+)$/, (_, sign: string, digits: string) => {
+    const raised = [...digits].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(d)]).join("");
+    return `×10${sign === "-" ? "⁻" : ""}${raised}`;
+  });
+
 /** A share as percent: 0.8767 → "87.67 %" with two decimals. */
 export const formatPercent = (share: number | null | undefined, decimals = 1): string =>
   share === null || share === undefined || Number.isNaN(share) ? NONE : `${(100 * share).toFixed(decimals)} %`;
@@ -47,7 +60,9 @@ export function formatFactor(from: number | undefined, to: number | undefined): 
 export function formatValue(value: unknown): string {
   if (value === null || value === undefined) return NONE;
   if (typeof value === "string") return value;
-  if (typeof value === "number") return String(value);
-  if (Array.isArray(value) && value.every((v) => typeof v !== "object")) return value.join(", ");
+  if (typeof value === "number") {
+    return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value); // 1e-6, not 0.000001
+  }
+  if (Array.isArray(value) && value.every((v) => typeof v !== "object")) return value.map(formatValue).join(", ");
   return JSON.stringify(value) ?? NONE;
 }

@@ -1,6 +1,6 @@
 /** @file Tables and figures for a terminal, as plain strings; the caller says how bold or dim looks. */
 import type { Evaluation } from "../training/types.js";
-import { formatCount, formatFactor, formatNumber, formatPercent, formatShare, NONE } from "./format.js";
+import { formatCount, formatFactor, formatNumber, formatPercent, formatRate, formatShare, NONE } from "./format.js";
 import type { Headline, RunRecord } from "./run-record.js";
 import type { CrossValidationSummary } from "./schema.js";
 
@@ -137,8 +137,8 @@ export function lrTable(record: RunRecord, style: TextStyle & { readonly ascii?:
     ],
     info.groups.map((group, j) => [
       group,
-      firstLr[j] === 0 ? "frozen" : formatNumber(firstLr[j]),
-      lastLr[j] === 0 ? "frozen" : formatNumber(lastLr[j]),
+      formatRate(firstLr[j]),
+      formatRate(lastLr[j]),
       formatFactor(firstLr[j], lastLr[j]),
       sparkline(curves.lr[j] ?? [], 24, style.ascii),
     ]),

@@ -96,7 +96,7 @@ function evenly(lightness: (t: number) => number): (t: number) => string {
 }
 
 const onLight = evenly((t) => 0.3 + 0.42 * t);
-const onDark = evenly((t) => 0.56 + 0.34 * t);
+const onDark = evenly((t) => 0.55 + 0.28 * t);
 
 /** The sequential palette at t in 0 … 1: lightness grows evenly, so that order survives colour blindness and grey print. */
 export const ramp = (t: number): Ink => ({ light: onLight(t), dark: onDark(t) });

@@ -65,7 +65,7 @@ export function comparePlot(data: CompareData): string {
     const middle = top + (i + 0.5) * ROW;
     svg.text(left - 12, middle + 0.36 * size, names[i] ?? "", { size, anchor: "end", bold: m.reference === true });
     const points = m.values.filter(Number.isFinite);
-    for (const [k, value] of points.entries()) {
+    for (const [k, value] of points.length > 1 ? points.entries() : []) {
       const tip = `${m.name}: ${(100 * value).toFixed(2)} %`;
       svg.circle(px(value), middle + 9 + spread(k, points.length), 2.8, { ink: inks.train, opacity: 0.55, tip });
     }

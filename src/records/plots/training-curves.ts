@@ -96,7 +96,7 @@ function trainingCurves(data: TrainingCurvesData & { readonly yLabel: string }, 
     perStep.map((s) => s.values),
   );
   for (const [i, { part }] of perStep.entries()) {
-    const style = { ink: inkOf(part), width: 1, opacity: 0.4, clip };
+    const style = { ink: inkOf(part), width: 1, opacity: 0.5, clip };
     drawCurve(svg, frame, reduced.steps, reduced.values[i]!, style); // one row a series
   }
   if (data.selected !== undefined) drawMark(svg, frame, data.selected.step, data.selected.label, inks.muted);

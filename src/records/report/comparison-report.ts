@@ -2,7 +2,7 @@
 import { formatDuration, NONE } from "../format.js";
 import { confusionPicture, lrPicture } from "../pictures.js";
 import { type ComparedMethod, comparePlot } from "../plots/compare.js";
-import { choiceInWords, headlineOf, type RunRecord } from "../run-record.js";
+import { headlineOf, type RunRecord } from "../run-record.js";
 import { figure, Html, html, htmlTable, notes, page } from "./html.js";
 import { classTable, configuration, evaluationCells, evaluationColumns, footer, rateTable } from "./parts.js";
 
@@ -49,7 +49,14 @@ ${figures.map(
 )}
 `,
     html`<h2>Images never seen in training</h2>
-${figure(comparePlot({ methods: data.methods ?? methodsOf(runs), theme: { mode: "auto", id: "compare" }, ...(data.note === undefined ? {} : { note: data.note }) }))}
+${figure(
+  comparePlot({
+    width: 920,
+    methods: data.methods ?? methodsOf(runs),
+    theme: { mode: "auto", id: "compare" },
+    ...(data.note === undefined ? {} : { note: data.note }),
+  }),
+)}
 ${comparisonTable(runs)}
 ${leaky.length === 0 ? null : html`<p><strong>Leaky:</strong> ${leaky.join(", ")} chose the epoch by the test images themselves, which makes them look better than they are on new images.</p>`}
 ${conclusion.map((text) => html`<p>${text}</p>\n`)}
@@ -74,7 +81,7 @@ function comparisonTable(runs: readonly ComparedRun[]): Html {
       { header: "Method" },
       ...evaluationColumns,
       { header: "Epoch" },
-      { header: "chosen by", text: true },
+      { header: "Chosen by", text: true },
       { header: "Time" },
     ],
     runs.map(({ name, record }) => {
@@ -83,7 +90,7 @@ function comparisonTable(runs: readonly ComparedRun[]): Html {
         name,
         ...evaluationCells(headline?.selected ?? null),
         headline === null ? NONE : `${headline.epoch} of ${headline.epochs}`,
-        headline === null ? "not ended" : choiceInWords(record.info.select),
+        headline === null ? "not ended" : record.info.select === "test" ? "test (leaky)" : record.info.select,
         formatDuration(record.timing.elapsedMs),
       ];
     }),
@@ -94,7 +101,7 @@ function runSection(name: string, about: string | undefined, record: RunRecord, 
   const selected = headlineOf(record)?.selected ?? null;
   return html`<h2>${name}</h2>
 ${about === undefined ? null : html`<p>${about}</p>`}
-${figure(lrPicture(record, { height: 360, theme: { mode: "auto", id: `lr${k}` } }), `${name}: learning rate of every layer group.`)}
+${figure(lrPicture(record, { width: 920, height: 360, theme: { mode: "auto", id: `lr${k}` } }), `${name}: learning rate of every layer group.`)}
 <div class="pair"><div>${record.step > 0 ? rateTable(record) : null}</div>
 <div>${selected === null ? null : classTable(selected, record.info.classes)}${figure(confusionPicture(record, { theme: { mode: "auto", id: `confusion${k}` } }))}</div></div>
 `;

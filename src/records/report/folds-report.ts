@@ -31,7 +31,7 @@ export function foldsReport(summary: CrossValidationSummary, records: readonly R
     html`<h2>Learning rates</h2>
 ${records.map((record, k) => {
   const { name } = record.info;
-  return figure(lrPicture(record, { title: name, height: 360, theme: { mode: "auto", id: `lr${k}` } }));
+  return figure(lrPicture(record, { title: name, width: 920, height: 360, theme: { mode: "auto", id: `lr${k}` } }));
 })}
 `,
     info === undefined ? null : configuration(info),
@@ -77,50 +77,36 @@ const spreadText = ({ mean, deviation }: Spread): string =>
     ? NONE
     : `${(100 * mean).toFixed(2)}${deviation === null ? "" : ` ± ${(100 * deviation).toFixed(2)}`} %`;
 
-function foldTable(summary: CrossValidationSummary): Html {
-  const { folds, pooled, spread, select } = summary;
-  const lastOnly = select === "last";
-  const columns = ["Accuracy", "Balanced", "AUC", "Loss"];
-  const chosen = select === "test" ? "leaky: " : "";
-  const row = (name: Html | string, epoch: string, a: (string | number)[], b: (string | number)[], time: string) => [
-    name,
-    epoch,
-    ...a,
-    ...(lastOnly ? [] : b),
-    time,
-  ];
-  const spreadCells = (s: EvaluationSpread) => [
-    spreadText(s.accuracy),
-    spreadText(s.balancedAccuracy),
-    s.macroAuc.mean === null
-      ? NONE
-      : `${formatShare(s.macroAuc.mean)}${s.macroAuc.deviation === null ? "" : ` ± ${formatShare(s.macroAuc.deviation)}`}`,
-    "",
-  ];
+function foldTable({ folds, pooled, spread, select }: CrossValidationSummary): Html {
   const total = folds.reduce((sum, f) => sum + f.elapsedMs, 0);
-  return htmlTable(
-    [
-      { header: "Fold" },
-      { header: "Epoch" },
-      ...columns.map((c) => ({ header: lastOnly ? c : `${chosen}${c.toLowerCase()}` })),
-      ...(lastOnly ? [] : columns.map((c) => ({ header: `last: ${c.toLowerCase()}` }))),
-      { header: "Time" },
-    ],
-    [
-      ...folds.map((f) =>
-        row(
+  const of = (which: "selected" | "last", caption: string, leaky: boolean) =>
+    htmlTable(
+      [
+        { header: "Fold" },
+        { header: "Epoch" },
+        ...["Accuracy", "Balanced", "Macro AUC", "Loss"].map((name) => ({ header: leaky ? `${name} (leaky)` : name })),
+        { header: "Time" },
+      ],
+      [
+        ...folds.map((f) => [
           html`<a href="${f.folder}/report.html">${f.name}</a>`,
-          `${f.selectedEpoch} of ${f.lastEpoch}`,
-          evaluationCells(f.selected),
-          evaluationCells(f.last),
+          `${which === "last" ? f.lastEpoch : f.selectedEpoch} of ${f.lastEpoch}`,
+          ...evaluationCells(f[which]),
           formatDuration(f.elapsedMs),
-        ),
-      ),
-      row("mean ± deviation", "", spreadCells(spread.selected), spreadCells(spread.last), ""),
-      row("pooled", "", evaluationCells(pooled.selected), evaluationCells(pooled.last), formatDuration(total)),
-    ],
-    lastOnly
-      ? "Test images of each fold, weights of the last epoch."
-      : `Test images of each fold: weights of the selected epoch (${choiceInWords(select)}), and of the last.`,
-  );
+        ]),
+        ["mean ± deviation", "", ...spreadCells(spread[which]), ""],
+        ["all images pooled", "", ...evaluationCells(pooled[which]), formatDuration(total)],
+      ],
+      caption,
+    );
+  const last = of("last", "Test images of each fold, weights of the last epoch.", false);
+  if (select === "last") return last;
+  const caption = `Test images of each fold, weights of the epoch ${choiceInWords(select)}.`;
+  return html`${of("selected", caption, select === "test")}${last}`;
 }
+
+const spreadCells = ({ accuracy, balancedAccuracy, macroAuc }: EvaluationSpread): string[] => {
+  const { mean, deviation } = macroAuc;
+  const area = deviation === null ? formatShare(mean) : `${formatShare(mean)} ± ${formatShare(deviation)}`;
+  return [spreadText(accuracy), spreadText(balancedAccuracy), area, ""];
+};

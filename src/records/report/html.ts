@@ -38,7 +38,7 @@ export function htmlTable(columns: readonly HtmlColumn[], rows: readonly (readon
     c === 0
       ? html`<th scope="row">${piece}</th>`
       : html`<td${columns[c]?.text ? new Html(' class="text"') : null}>${piece}</td>`;
-  return html`<div class="scroll"><table>${caption === undefined ? null : html`<caption>${caption}</caption>`}
+  return html`<div class="scroll" tabindex="0"><table>${caption === undefined ? null : html`<caption>${caption}</caption>`}
 <thead><tr>${columns.map(
     ({ header, text }, c) => html`<th scope="col"${c === 0 || text ? new Html(' class="text"') : null}>${header}</th>`,
   )}</tr></thead>
@@ -84,8 +84,9 @@ p{margin:.4rem 0;max-width:46rem}
 .tiles span{color:var(--muted);font-size:.86rem}
 .tiles .leaky{background:var(--warn);border-color:var(--warn-line)}
 .tiles .leaky span{color:var(--warn-ink)}
-figure{margin:.6rem 0 1.4rem}
+figure{margin:.6rem 0 1.4rem;overflow-x:auto}
 figure svg,figure img{display:block;max-width:100%;height:auto}
+figure svg[width="920"]{min-width:36rem}
 figcaption{color:var(--muted);font-size:.88rem;margin-top:.3rem;max-width:46rem}
 .pair{display:flex;flex-wrap:wrap;gap:1.2rem 2rem;align-items:flex-start}
 .pair>*{flex:0 1 auto;min-width:0;max-width:100%}
@@ -94,6 +95,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.93re
 caption{caption-side:top;text-align:left;color:var(--muted);font-size:.88rem;padding-bottom:.3rem}
 th,td{padding:.28rem .85rem .28rem 0;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}
 th[scope=row],th.text,td.text{text-align:left}
+th[scope=row],td.text{white-space:normal;min-width:8.5rem}
 thead th{border-bottom:1.5px solid var(--muted);font-weight:600;vertical-align:bottom}
 tbody th{font-weight:400}
 tr.total>*{font-weight:600}
@@ -108,7 +110,7 @@ footer{margin-top:3rem;padding-top:.8rem;border-top:1px solid var(--line);color:
 a{color:inherit}
 @media (max-width:34rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}}
 @page{margin:16mm 14mm}
-@media print{body{font-size:10pt}main{max-width:none;padding:0}figure,.tiles,.notes,tr{break-inside:avoid}h2,h3{break-after:avoid}.scroll{overflow:visible}}
+@media print{body{font-size:10pt}main{max-width:none;padding:0}figure,.tiles,.notes,.scroll,tr{break-inside:avoid}h2,h3{break-after:avoid}.scroll,figure{overflow:visible}figure svg[width="920"]{min-width:0}}
 `;
 
 /** A whole document that asks the network for nothing: its policy forbids it. */

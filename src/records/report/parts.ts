@@ -6,9 +6,11 @@ import {
   formatFactor,
   formatNumber,
   formatPercent,
+  formatRate,
   formatShare,
   formatValue,
   NONE,
+  withSuperscript,
 } from "../format.js";
 import type { Headline, RunRecord } from "../run-record.js";
 import type { RunInfo } from "../schema.js";
@@ -65,7 +67,7 @@ export function headlineTiles(headline: Headline, testImages: string) {
 
 /** First and last rate of every layer group and their ratio. */
 export function rateTable({ info, firstLr, lastLr }: RunRecord): Html {
-  const rate = (lr: number | undefined) => (lr === 0 ? "frozen" : formatNumber(lr));
+  const rate = (lr: number | undefined) => withSuperscript(formatRate(lr));
   return htmlTable(
     [{ header: "Layer group" }, { header: "First rate" }, { header: "Last rate" }, { header: "Change" }],
     info.groups.map((group, j) => [group, rate(firstLr[j]), rate(lastLr[j]), formatFactor(firstLr[j], lastLr[j])]),

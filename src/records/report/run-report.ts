@@ -1,7 +1,6 @@
 /** @file report.html of one run. */
 import { formatCount } from "../format.js";
-import { accuracyPicture, confusionPicture, lossPicture, lrPicture } from "../pictures.js";
-import type { Theme } from "../plots/svg.js";
+import { accuracyPicture, confusionPicture, lossPicture, lrPicture, type PictureOptions } from "../pictures.js";
 import { headlineOf, type RunRecord } from "../run-record.js";
 import { figure, type Html, html, htmlTable, notes, page, tiles } from "./html.js";
 import {
@@ -16,7 +15,8 @@ import {
   timing,
 } from "./parts.js";
 
-const theme = (id: string): Theme => ({ mode: "auto", id });
+/** As wide as the page's text. */
+const inPage = (id: string): PictureOptions => ({ width: 920, theme: { mode: "auto", id } });
 
 /** One self-contained page: figures inline, no scripts, nothing fetched. */
 export function runReport(record: RunRecord): string {
@@ -31,7 +31,7 @@ export function runReport(record: RunRecord): string {
     html`<h2>Learning rates</h2>
 ${
   figure(
-    lrPicture(record, { theme: theme("lr") }),
+    lrPicture(record, inPage("lr")),
     "Learning rate of every layer group after each step, on a logarithmic axis.",
   ) ?? html`<p>No step has been made yet.</p>`
 }
@@ -82,8 +82,8 @@ function trainingSection(record: RunRecord): Html | null {
     ? "Faint: every training batch, and the validation batch at the look-ahead parameters."
     : "Faint: every training batch.";
   return html`<h2>Loss and accuracy</h2>
-${figure(lossPicture(record, { theme: theme("loss") }), `${faint} Bold: means over an epoch, and evaluations at its end.`)}
-${figure(accuracyPicture(record, { theme: theme("accuracy") }))}
+${figure(lossPicture(record, inPage("loss")), `${faint} Bold: means over an epoch, and evaluations at its end.`)}
+${figure(accuracyPicture(record, inPage("accuracy")))}
 `;
 }
 
@@ -100,6 +100,6 @@ ${htmlTable(
   ],
 )}
 <div class="pair"><div><h3>Classes, epoch ${epoch}</h3>${classTable(selected, record.info.classes)}</div>
-<div><h3>Confusion matrix, epoch ${epoch}</h3>${figure(confusionPicture(record, { theme: theme("confusion") }))}</div></div>
+<div><h3>Confusion matrix, epoch ${epoch}</h3>${figure(confusionPicture(record, inPage("confusion")))}</div></div>
 `;
 }
