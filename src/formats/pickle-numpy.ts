@@ -56,7 +56,16 @@ class PickledType extends Built {
 /** numpy.ndarray: made empty, then given shape, type, order and data as state. */
 export class PickledArray extends Built {
   /** A tensor; or, for objects and text, the elements nested by the shape. */
-  content: Tensor | PickleValue | null = null;
+  private content: Tensor | PickleValue = null;
+
+  /** null where the elements are no numbers. */
+  get tensor(): Tensor | null {
+    return isTensorContent(this.content) ? this.content : null;
+  }
+
+  get elements(): Tensor | PickleValue {
+    return this.content;
+  }
 
   /** (version, shape, type, Fortran order, data); data is bytes, or a list of objects. */
   setState(state: PickleValue, name: string): void {
@@ -89,6 +98,9 @@ export class PickledArray extends Built {
     else this.content = nested(textElements(type.type, dims, bytes, name), dims, fortran);
   }
 }
+
+const isTensorContent = (content: Tensor | PickleValue): content is Tensor =>
+  typeof content === "object" && content !== null && "dtype" in content;
 
 /** Elements in memory order → arrays of arrays by the shape; the element itself for a shape of []. */
 function nested(elements: PickleValue[], shape: readonly number[], fortran: boolean): PickleValue {
@@ -182,7 +194,7 @@ function toPlain(root: PickleValue, name: string): PlainValue {
       return out;
     }
     if (value instanceof PickledArray) {
-      const out = visit(value.content, depth + 1);
+      const out = visit(value.elements, depth + 1);
       seen.set(value, out);
       return out;
     }
