@@ -2,7 +2,6 @@
 import type { Dataset, Split } from "../data/types.js";
 import type { Model } from "../models/types.js";
 import type { Platform } from "../platform/types.js";
-import type { StepperOptions } from "../runtime/stepper.js";
 import type { Executor } from "../runtime/types.js";
 import type { FineTuneOptions, TrainingData, Transforms } from "../training/options.js";
 import type { Evaluation, TrainingEvent } from "../training/types.js";
@@ -30,6 +29,11 @@ export interface CrossValidationOptions extends Omit<TrainRunOptions, "model" | 
   readonly splits: readonly Split[];
   /** The model that a split starts from. */
   readonly model: (split: Split) => Model | Promise<Model>;
+  /** What else differs between splits: transforms measured on the split's own training images, a seed of its own. */
+  readonly forSplit?: (
+    split: Split,
+    model: Model,
+  ) => Pick<TrainRunOptions, "seed" | "transforms"> | Promise<Pick<TrainRunOptions, "seed" | "transforms">>;
   /** For summary.json; default the data set's name. */
   readonly name?: string;
   /** Called before each split's run; `folder` is the run's. */
@@ -59,7 +63,6 @@ export interface OpenedRun {
 
 export interface UseRunOptions extends OpenRunOptions {
   readonly executor: Executor;
-  readonly compile?: StepperOptions["compile"];
   /** Images at once; default 64. */
   readonly batchSize?: number;
   /** Threads that prepare images; default as in training. */

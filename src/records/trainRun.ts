@@ -175,7 +175,7 @@ async function finishedRun(
  * @throws as `trainRun`
  */
 export async function crossValidate(folder: string, o: CrossValidationOptions): Promise<CrossValidationSummary | null> {
-  const { dataset, splits, model, onRun, report, name, ...rest } = o;
+  const { dataset, splits, model: modelOf, forSplit, onRun, report, name, ...rest } = o;
   const { files } = o.platform;
   for (const { name: split } of splits) {
     if (/^fold-\d+$/.test(split)) continue;
@@ -194,10 +194,12 @@ export async function crossValidate(folder: string, o: CrossValidationOptions): 
     if (o.signal?.aborted) return null;
     const path = join(folder, split.name);
     onRun?.({ split, index, count: splits.length, folder: path, finished: await isFinished(o, path) });
+    const model = await modelOf(split);
     const run = await trainRun(path, {
       ...rest,
+      ...(await forSplit?.(split, model)),
       data: { dataset, split },
-      model: await model(split),
+      model,
       ...(report && { report: (event: TrainingEvent) => report(event, split) }),
     });
     if (run.reason === "stopped") return null;
