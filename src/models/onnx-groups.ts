@@ -128,6 +128,10 @@ function blockScopes(members: readonly Member[], sets: readonly bigint[]): Set<s
     let numbered = scope;
     while (numbered !== "" && !isNumbered(lastOf(numbered))) numbered = parentOf(numbered);
     if (numbered !== "") scope = numbered;
+    // A block of one layer is known by the module that holds nothing else.
+    const count = (s: string) => members.filter((m) => isInside(m.module, s)).length;
+    while (layersIn(inside) === 1 && parentOf(scope) !== "" && count(parentOf(scope)) === count(scope))
+      scope = parentOf(scope);
     if (scope !== "") scopes.add(scope);
   }
   const brothers = (scope: string) =>
@@ -192,26 +196,28 @@ function attached(parts: readonly Member[][]): Member[][] {
   return result;
 }
 
-/** The last layer: the module of the last layer weight, and all that comes after it. */
-function headOf(members: readonly Member[]): Set<number> {
+/** The layers that make the logits, and all that comes after the last of them. */
+function headOf(members: readonly Member[], weights: readonly string[]): Set<number> {
   const last = members.findLast((m) => m.layerWeight) ?? members.at(-1);
   if (last === undefined) return new Set();
-  return new Set(
-    members.filter((m) => m.order >= last.order || (m.module !== "" && m.module === last.module)).map((m) => m.order),
-  );
+  const modules = new Set(members.filter((m) => weights.includes(m.name) || m === last).map((m) => m.module));
+  modules.delete("");
+  return new Set(members.filter((m) => m.order >= last.order || modules.has(m.module)).map((m) => m.order));
 }
 
 /**
  * Divides the parameters into layer groups: residual and dense blocks, transformer blocks, stages of a U-Net, and what is
  * before, between and after them; plain chains of layers one by one. Never all in one.
+ *
+ * @param heads names of the weights that make the logits; by default the last layer's
  */
-export function groupParameters(imported: ImportedOnnx): Grouping {
+export function groupParameters(imported: ImportedOnnx, heads: readonly string[] = []): Grouping {
   const sets = joins(imported);
   const members = named(
     imported.parameters.map((p, order) => ({ ...p, order })),
     sets,
   );
-  const head = headOf(members);
+  const head = headOf(members, heads);
   const body = members.filter((m) => !head.has(m.order));
   const scopes = [...blockScopes(body, sets)].sort((a, b) => b.length - a.length);
   const blockOf = (m: Member) => scopes.find((s) => isInside(m.module, s)) ?? null;
@@ -275,6 +281,6 @@ function assemble(parts: readonly { name: string | null; members: Member[] }[], 
     const otherwise = (layers[0] ?? part[0])?.module || `group${i + 1}`;
     add(nameOf(part) ?? stem ?? own ?? otherwise, part);
   });
-  add(head.find((m) => m.layerWeight)?.module || "head", head);
+  add(head.findLast((m) => m.layerWeight)?.module || "head", head);
   return { groups, groupOf };
 }

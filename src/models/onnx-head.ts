@@ -1,7 +1,7 @@
 /** @file The last layer of an imported network, found from its logits backwards, and made again for other classes. */
 import { WeightsError } from "../common/errors.js";
 import { Random } from "../common/random.js";
-import { type FloatTensor, formatShape, type Shape, sizeOf } from "../common/tensor.js";
+import { formatShape, type Shape, sizeOf } from "../common/tensor.js";
 import type { ImportedOnnx } from "../onnx/import.js";
 import type { OnnxModel, OnnxNode } from "../onnx/model.js";
 
@@ -39,36 +39,51 @@ function outputAxis(node: OnnxNode, swapped: boolean): number {
   return swapped ? 1 - plain : plain;
 }
 
-/**
- * The last linear or convolution layer before the logits.
- * @throws {WeightsError} when the logits are not made by one
- */
-export function findHead(imported: ImportedOnnx, file: string): Head {
-  const makers = new Map(imported.nodes.flatMap((n) => n.outputs.map((o) => [o, n] as const)));
-  let name = imported.output;
+/** What makes the values: a head, several that are added, or nothing of the kind. */
+function headsBehind(output: string, imported: ImportedOnnx, makers: ReadonlyMap<string, OnnxNode>): Head[] {
+  let name = output;
   let bias: string | null = null;
   for (let node = makers.get(name); node !== undefined; node = makers.get(name)) {
     if (["Gemm", "MatMul", "Conv", "ConvTranspose"].includes(node.opType)) {
       const weight = stored(node.inputs[1] ?? "", imported);
-      if (weight === null) break;
+      if (weight === null) return [];
       const shape = imported.parameters.find((p) => p.name === weight.name)?.tensor.shape ?? [];
       const axis = outputAxis(node, weight.swapped);
       const own = node.inputs[2] ? (stored(node.inputs[2], imported)?.name ?? null) : bias;
-      return { node, weight: weight.name, axis, bias: own, classes: shape[axis] ?? 0 };
+      return [{ node, weight: weight.name, axis, bias: own, classes: shape[axis] ?? 0 }];
     }
-    if (!transparent.has(node.opType)) break;
-    if (node.opType === "Add") {
-      // A MatMul's bias is an Add of its own; the other operand leads on.
-      const [a, b] = node.inputs.map((input) => stored(input, imported));
-      if (a && b) break;
-      bias = (a ?? b)?.name ?? bias;
-      name = node.inputs[a ? 1 : 0] ?? "";
-    } else name = node.inputs[0] ?? "";
+    if (!transparent.has(node.opType)) return [];
+    if (node.opType !== "Add") {
+      name = node.inputs[0] ?? "";
+      continue;
+    }
+    const [a, b] = node.inputs.map((input) => stored(input, imported));
+    // Two branches that are added are two heads; a MatMul's bias is an Add of its own, and the other operand leads on.
+    if (!a && !b) return node.inputs.flatMap((input) => headsBehind(input, imported, makers));
+    bias = (a ?? b)?.name ?? bias;
+    name = node.inputs[a ? 1 : 0] ?? "";
   }
+  return [];
+}
+
+/** Names of the weights that make the logits; none where they were not found. */
+export function headWeights(imported: ImportedOnnx): readonly string[] {
+  const makers = new Map(imported.nodes.flatMap((n) => n.outputs.map((o) => [o, n] as const)));
+  return headsBehind(imported.output, imported, makers).map((h) => h.weight);
+}
+
+/**
+ * The last linear or convolution layer before the logits; several where the logits are a sum of them.
+ * @throws {WeightsError} when the logits are not made by one
+ */
+export function findHeads(imported: ImportedOnnx, file: string): readonly Head[] {
+  const makers = new Map(imported.nodes.flatMap((n) => n.outputs.map((o) => [o, n] as const)));
+  const heads = headsBehind(imported.output, imported, makers);
+  if (heads.length > 0 && heads.every((h) => h.classes === heads[0]?.classes)) return heads;
   throw new WeightsError(file, {
     problem: "the last layer was not found",
     expected: `a linear or convolution layer before "${imported.output}"`,
-    got: makers.get(name)?.opType ?? "none",
+    got: makers.get(imported.output)?.opType ?? "none",
     hint: "train without --replace-head, or export the model with the classes of the data",
   });
 }
@@ -78,37 +93,34 @@ export function findHead(imported: ImportedOnnx, file: string): Head {
  * @param seed of the fresh weights
  */
 export function replaceHead(imported: ImportedOnnx, classes: number, seed: number, file: string): OnnxModel {
-  const head = findHead(imported, file);
+  const heads = findHeads(imported, file);
+  const old = heads[0]?.classes ?? 0;
   const initializers = new Map(imported.model.graph.initializers);
-  const old = initializers.get(head.weight);
-  if (old === undefined) throw new WeightsError(file, { problem: `no weights for "${head.weight}"` });
-  const shapeFor = (shape: Shape, axis: number) => shape.map((d, i) => (i === axis ? classes : d));
-  const inputs = sizeOf(old.shape) / head.classes;
-  const fresh = (name: string, shape: Shape): FloatTensor => {
-    const random = new Random(seed, "init", name);
-    const bound = 1 / Math.sqrt(inputs);
-    return {
-      dtype: "float32",
-      shape,
-      data: Float32Array.from({ length: sizeOf(shape) }, () => random.between(-bound, bound)),
-    };
-  };
-  initializers.set(head.weight, fresh(head.weight, shapeFor(old.shape, head.axis)));
-  const bias = head.bias === null ? undefined : initializers.get(head.bias);
-  if (head.bias !== null && bias !== undefined) {
-    const axis = bias.shape.indexOf(head.classes);
-    if (axis < 0) {
-      throw new WeightsError(file, {
-        problem: `bias "${head.bias}" does not fit the last layer`,
-        expected: `[${head.classes}]`,
-        got: formatShape(bias.shape),
+  /** Uniform within ±1/√inputs, the axis that counts the classes made anew. */
+  const renew = (name: string, axis: (shape: Shape) => number, inputs: number): void => {
+    const before = initializers.get(name)?.shape ?? [];
+    const at = axis(before);
+    if (before[at] !== old) {
+      throw new WeightsError(`${file}: "${name}"`, {
+        problem: "does not fit the last layer",
+        expected: `${old} classes`,
+        got: formatShape(before),
       });
     }
-    initializers.set(head.bias, fresh(head.bias, shapeFor(bias.shape, axis)));
+    const shape = before.map((d, i) => (i === at ? classes : d));
+    const random = new Random(seed, "init", name);
+    const bound = 1 / Math.sqrt(inputs);
+    const data = Float32Array.from({ length: sizeOf(shape) }, () => random.between(-bound, bound));
+    initializers.set(name, { dtype: "float32", shape, data });
+  };
+  for (const head of heads) {
+    const inputs = sizeOf(initializers.get(head.weight)?.shape ?? []) / old;
+    renew(head.weight, () => head.axis, inputs);
+    if (head.bias !== null) renew(head.bias, (shape) => shape.indexOf(old), inputs);
   }
   const outputs = imported.model.graph.outputs.map((o) => ({
     ...o,
-    shape: o.shape?.map((d, i) => (i === 1 && d === head.classes ? classes : d)) ?? null,
+    shape: o.shape?.map((d, i) => (i === 1 && d === old ? classes : d)) ?? null,
   }));
   return { ...imported.model, graph: { ...imported.model.graph, initializers, outputs } };
 }

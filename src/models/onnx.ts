@@ -11,7 +11,7 @@ import { type ImportedOnnx, type InitializerRole, importOnnx } from "../onnx/imp
 import type { OnnxModel, OnnxValueInfo } from "../onnx/model.js";
 import { reshape, sumAll } from "../ops/index.js";
 import { type Grouping, groupParameters } from "./onnx-groups.js";
-import { replaceHead } from "./onnx-head.js";
+import { headWeights, replaceHead } from "./onnx-head.js";
 import type { Model, ModelConfig } from "./types.js";
 
 export interface OnnxModelOptions {
@@ -121,6 +121,8 @@ function firstKernel(imported: ImportedOnnx): number | null {
   const node = imported.nodes.find((n) => n.opType === "Conv" && n.inputs[0] === imported.input.name);
   return imported.parameters.find((p) => p.name === node?.inputs[1])?.tensor.shape[1] ?? null;
 }
+
+const groupsOf = (imported: ImportedOnnx): Grouping => groupParameters(imported, headWeights(imported));
 
 /** [N, classes, 1, 1] of a network that ends in a convolution over one place is a classification. */
 const isSegmentation = (logits: Shape): boolean => logits.length > 2 && logits.slice(2).some((d) => d !== 1);
@@ -232,7 +234,7 @@ export function modelFromOnnx(model: OnnxModel, options: OnnxModelOptions): Mode
       hint: "--replace-head makes the last layer again for the classes of the data",
     });
   }
-  return build(opened, configOf(opened, file), groupParameters(opened.imported));
+  return build(opened, configOf(opened, file), groupsOf(opened.imported));
 }
 
 /**
@@ -262,7 +264,7 @@ export async function modelFromOnnxConfig(
   const inputs = stripped.graph.inputs.filter((v) => !initializers.has(v.name));
   const model: OnnxModel = { ...stripped, graph: { ...stripped.graph, inputs, initializers } };
   const imported = importOnnx(model, { file: c.file, output: c.logits, roles: new Map(Object.entries(c.roles)) });
-  return build(open(imported, c.file, c.size ?? undefined), c, groupParameters(imported));
+  return build(open(imported, c.file, c.size ?? undefined), c, groupsOf(imported));
 }
 
 function checkedConfig(config: ModelConfig): OnnxConfig {
