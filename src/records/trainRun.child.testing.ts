@@ -1,7 +1,7 @@
 /** @file A training in a process of its own, to be killed: continues the run in the folder of its argument, one line an event. */
 import { nodePlatform } from "../platform/node/index.js";
 import { nodeExecutor } from "../platform/node/onnxRuntime.js";
-import { tinyTraining } from "./tiny.testing.js";
+import { tinyTraining } from "../training/tiny.testing.js";
 import { trainRun } from "./trainRun.js";
 
 const [folder = "", workers = "0", checkpointEvery = "2"] = process.argv.slice(2);

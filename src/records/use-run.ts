@@ -1,10 +1,12 @@
 /** @file A run folder put to use: its network rebuilt, other images evaluated and predicted with it. */
 import { z } from "zod";
 import { DataError, FileError, InternalError } from "../common/errors.js";
+import { type FloatTensor, formatShape, sameShape } from "../common/tensor.js";
 import { fileImages } from "../data/files.js";
 import type { Dataset } from "../data/types.js";
 import { withWeights } from "../models/build.js";
 import { createModel } from "../models/index.js";
+import { modelFromOnnxConfig } from "../models/onnx.js";
 import type { Model } from "../models/types.js";
 import type { Platform } from "../platform/types.js";
 import { chunks, Evaluator } from "../training/evaluator.js";
@@ -40,17 +42,13 @@ export async function openRun(folder: string, { platform, weights = "selected" }
     });
   }
   const { snapshot, parts } = found;
-  const model = modelOf(info, folder);
   const best = weights === "selected" ? snapshot.best : null;
   const values = best?.weights ?? modelWeights(snapshot.state);
-  for (const [name, { shape }] of model.weights) {
-    if (values.get(name)?.shape.join() === shape.join()) continue;
-    throw new FileError(folder, { problem: `has a checkpoint that does not fit its run.json: "${name}"` });
-  }
+  const model = await modelOf(info, values, folder);
   return {
     folder,
     info,
-    model: withWeights(model, values),
+    model,
     transforms: transformsOf(info, folder),
     classes: info.classes,
     epoch: best?.epoch ?? snapshot.progress.epoch,
@@ -66,16 +64,29 @@ const modelSchema = z.object({
   width: whole.exactOptional(),
 });
 
-function modelOf(info: RunInfo, folder: string): Model {
+async function modelOf(info: RunInfo, weights: ReadonlyMap<string, FloatTensor>, folder: string): Promise<Model> {
+  if (info.model["architecture"] === "onnx") {
+    return modelFromOnnxConfig({ ...info.model, architecture: "onnx" }, weights);
+  }
   const config = modelSchema.safeParse(info.model);
   if (!config.success) {
     throw new FileError(folder, {
       problem: "has a run.json whose model cannot be built",
-      got: JSON.stringify(info.model),
+      got: config.error.issues[0]?.message ?? "",
     });
   }
   const { architecture, ...options } = config.data;
-  return createModel(architecture, options);
+  const model = createModel(architecture, options);
+  for (const [name, { shape }] of model.weights) {
+    const t = weights.get(name);
+    if (t && sameShape(t.shape, shape)) continue;
+    throw new FileError(folder, {
+      problem: `has a checkpoint that does not fit its run.json: "${name}"`,
+      expected: formatShape(shape),
+      got: t ? formatShape(t.shape) : "nothing",
+    });
+  }
+  return withWeights(model, weights);
 }
 
 const numbers = z.array(z.number()).min(1);
@@ -159,14 +170,14 @@ async function logitsOf(
   o: UseRunOptions,
 ): Promise<EvaluationAccumulator> {
   const n = Math.min(o.batchSize ?? 64, Math.max(1, indices.length));
-  const { executor, compile, platform, workers = 1, signal } = o;
+  const { executor, platform, workers = 1, signal } = o;
   const batch = [n, transforms.evaluation.channels, ...transforms.evaluation.size];
-  const evaluator = new Evaluator({ executor, model, batch, ...(compile && { compile }) });
+  const evaluator = new Evaluator({ executor, model, batch });
   const feed = openFeed({ dataset: { ...images, labels }, transforms, seed: 0, workers, platform });
   try {
     const pieces = chunks(indices, n);
     const batches = prefetch(0, pieces.length - 1, 2, (i) => feed.batch(pieces[i]!, null)); // i is a piece
-    return await evaluator.run((name) => model.weights.get(name), batches, signal);
+    return await evaluator.run(model.weights, batches, signal);
   } finally {
     await feed.close();
     await evaluator.close();

@@ -5,7 +5,6 @@ import { compilePortable } from "../compile/compile.js";
 import type { Batch } from "../data/types.js";
 import { inferenceGraph } from "../methods/step.js";
 import type { Model } from "../models/types.js";
-import type { StepperOptions } from "../runtime/stepper.js";
 import type { Executor, Program } from "../runtime/types.js";
 import { EvaluationAccumulator } from "./metrics.js";
 
@@ -14,11 +13,12 @@ export interface EvaluatorOptions {
   readonly model: Model;
   /** Shape of a full batch: [N, C, …]. */
   readonly batch: Shape;
-  /** Graph → bytes; default the portable lowering. */
-  readonly compile?: StepperOptions["compile"];
 }
 
-/** The evaluation pass (running statistics of batch norm) of one model, for any values of its weights. */
+/**
+ * The evaluation pass (running statistics of batch norm) of one model, for any values of its weights. Always in the portable lowering:
+ * the same weights give the same predictions however they were trained.
+ */
 export class Evaluator {
   private program: Promise<Program> | null = null;
 
@@ -30,17 +30,17 @@ export class Evaluator {
   }
 
   private load(): Promise<Program> {
-    const { executor, model, batch, compile = compilePortable } = this.options;
-    this.program ??= executor.load(compile(inferenceGraph(model, batch)));
+    const { executor, model, batch } = this.options;
+    this.program ??= executor.load(compilePortable(inferenceGraph(model, batch)));
     return this.program;
   }
 
   /**
    * Logits [n, classes] of n images, n at most the batch size.
-   * @param weight value of a parameter or buffer by name
+   * @param weights value of every parameter and buffer by name
    * @param x float32 [n, C, …], row by row
    */
-  async logits(weight: (name: string) => Tensor | undefined, x: Float32Array, n: number): Promise<Float32Array> {
+  async logits(weights: ReadonlyMap<string, Tensor>, x: Float32Array, n: number): Promise<Float32Array> {
     const { batch, model } = this.options;
     const program = await this.load();
     const size = sizeOf(batch);
@@ -54,7 +54,7 @@ export class Evaluator {
     }
     const inputs: Record<string, Tensor> = { x: { dtype: "float32", shape: batch, data } };
     for (const { name } of [...model.parameters, ...model.buffers]) {
-      const value = weight(name);
+      const value = weights.get(name);
       if (!value) throw new InternalError(`evaluation has no value for "${name}"`);
       inputs[`state/model/${name}`] = value;
     }
@@ -68,14 +68,14 @@ export class Evaluator {
    * @throws the signal's reason when it is aborted between batches
    */
   async run(
-    weight: (name: string) => Tensor | undefined,
+    weights: ReadonlyMap<string, Tensor>,
     batches: AsyncIterable<Batch>,
     signal?: AbortSignal,
   ): Promise<EvaluationAccumulator> {
     const all = new EvaluationAccumulator(this.options.model.classes);
     for await (const { x, y } of batches) {
       signal?.throwIfAborted();
-      all.add(await this.logits(weight, x, y.length), y);
+      all.add(await this.logits(weights, x, y.length), y);
     }
     return all;
   }

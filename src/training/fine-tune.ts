@@ -1,6 +1,6 @@
 /** @file `fineTune`: the loop over epochs and steps; batches in, events out, snapshots on the way. */
 import { InternalError } from "../common/errors.js";
-import type { FloatTensor, Tensor } from "../common/tensor.js";
+import type { FloatTensor } from "../common/tensor.js";
 import type { Batch } from "../data/types.js";
 import { withWeights } from "../models/build.js";
 import type { Model } from "../models/types.js";
@@ -74,7 +74,7 @@ class Training {
     this.stepper = new Stepper(executor, model, method, lowering);
     const largest = Math.max(split.validation.length, split.test.length, 1);
     const batch = this.shape(Math.min(settings.batchSize, largest));
-    this.evaluator = new Evaluator({ executor, model, batch, ...lowering });
+    this.evaluator = new Evaluator({ executor, model, batch });
     this.feed = openFeed({ dataset, transforms, seed: settings.seed, workers: settings.workers, platform });
   }
 
@@ -199,7 +199,7 @@ class Training {
     const { split } = this.o.data;
     const epoch = this.epoch + 1;
     const due = epoch % settings.valInterval === 0 || epoch === settings.epochs;
-    const on = async (part: Uint32Array) => (await this.predict(part, this.current)).evaluate();
+    const on = async (part: Uint32Array) => (await this.predict(part, this.weights())).evaluate();
     let validation: Evaluation | null = null;
     let test: Evaluation | null = null;
     try {
@@ -234,24 +234,27 @@ class Training {
     return true;
   }
 
-  /** Value of a parameter or buffer as it stands. */
-  private readonly current = (name: string): Tensor | undefined => this.stepper.state.get(`model/${name}`);
-
-  private copyWeights(): Map<string, FloatTensor> {
+  /** Parameters and buffers as they stand; good until the next step. */
+  private weights(): Map<string, FloatTensor> {
+    const { state } = this.stepper; // once: it may be converted from the layout of the compiled step
     const { parameters, buffers } = this.o.model;
     return new Map(
       [...parameters, ...buffers].map(({ name }) => {
-        const t = this.current(name);
+        const t = state.get(`model/${name}`);
         if (t?.dtype !== "float32") throw new InternalError(`the state has no "${name}"`);
-        return [name, { ...t, data: t.data.slice() }];
+        return [name, t];
       }),
     );
   }
 
-  private predict(part: Uint32Array, weight: (name: string) => Tensor | undefined): Promise<EvaluationAccumulator> {
+  private copyWeights(): Map<string, FloatTensor> {
+    return new Map([...this.weights()].map(([name, t]) => [name, { ...t, data: t.data.slice() }]));
+  }
+
+  private predict(part: Uint32Array, weights: ReadonlyMap<string, FloatTensor>): Promise<EvaluationAccumulator> {
     const pieces = chunks(part, this.evaluator.batchSize);
     const batches = prefetch(0, pieces.length - 1, AHEAD, (i) => this.feed.batch(pieces[i]!, null)); // i is a piece
-    return this.evaluator.run(weight, batches, this.o.signal);
+    return this.evaluator.run(weights, batches, this.o.signal);
   }
 
   private async save(best: boolean): Promise<void> {
@@ -290,14 +293,14 @@ class Training {
     const { split } = this.o.data;
     if (this.stopped) return null;
     if (split.test.length === 0) return this.end("finished", null, null);
-    const on = async (weight: (name: string) => Tensor | undefined): Promise<TestResult> => {
-      const predictions = await this.predict(split.test, weight);
+    const on = async (weights: ReadonlyMap<string, FloatTensor>): Promise<TestResult> => {
+      const predictions = await this.predict(split.test, weights);
       return { evaluation: predictions.evaluate(), predictions };
     };
     const { best } = this;
     try {
-      const last = await on(this.current);
-      const selected = best === null || best.epoch === this.epoch ? last : await on((name) => best.weights.get(name));
+      const last = await on(this.weights());
+      const selected = best === null || best.epoch === this.epoch ? last : await on(best.weights);
       return await this.end("finished", selected, last);
     } catch (error) {
       if (this.stopped) return null;

@@ -7,7 +7,7 @@ import { fromGroups } from "../models/build.js";
 import { batchNormLayer, convLayer, linearLayer, pure, sequence } from "../models/layers.js";
 import type { Model } from "../models/types.js";
 import { reduceMean, relu } from "../ops/index.js";
-import type { Transforms } from "../training/options.js";
+import type { Transforms } from "./options.js";
 
 /** Grey images of 8×8: stripes along x are class "a", along y class "b". */
 export async function stripes(count: number, classes: readonly string[] = ["a", "b"]): Promise<Dataset> {
