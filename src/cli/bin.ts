@@ -3,10 +3,9 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { nodePlatform } from "../platform/node/index.js";
-import { nodeExecutor } from "../platform/node/onnxRuntime.js";
-import { svgToPng } from "../platform/node/raster.js";
 import type { Host } from "./command.js";
-import { exitCodes, main } from "./main.js";
+import { exitCodes } from "./exit-codes.js";
+import { main } from "./main.js";
 
 const { stdout, stderr, env } = process;
 
@@ -22,11 +21,11 @@ for (const stream of [stdout, stderr]) {
 }
 
 const stop = new AbortController();
-let asked = 0;
+/** Set by commands that stop gently. */
+let tell: (() => void) | null = null;
 function interrupt(signal: NodeJS.Signals): void {
-  asked++;
-  if (asked > 1) process.exit(signal === "SIGTERM" ? 143 : exitCodes.interrupted);
-  stderr.write("\nStopping after the step under way … (Ctrl-C again stops at once)\n");
+  if (tell === null || stop.signal.aborted) process.exit(signal === "SIGTERM" ? 143 : exitCodes.interrupted);
+  tell();
   stop.abort();
 }
 process.on("SIGINT", interrupt);
@@ -40,9 +39,16 @@ const host: Host = {
   columns: Math.min(stdout.columns ?? 100, 120),
   color: stdout.isTTY === true && env["NO_COLOR"] === undefined && env["TERM"] !== "dumb",
   env,
-  signal: stop.signal,
-  executor: async ({ threads }) => nodeExecutor(threads === undefined ? {} : { threads }),
-  rasterize: svgToPng,
+  whenInterrupted: (f) => {
+    tell = f;
+    return stop.signal;
+  },
+  now: () => new Date(),
+  versions: { metalr: version, node: process.versions.node, platform: `${process.platform}-${process.arch}` },
+  // Native code is loaded where it is needed: help and messages come at once.
+  executor: async ({ threads }) =>
+    (await import("../platform/node/onnxRuntime.js")).nodeExecutor(threads === undefined ? {} : { threads }),
+  rasterize: async (svg) => (await import("../platform/node/raster.js")).svgToPng(svg),
   open: showFile,
 };
 
@@ -68,7 +74,7 @@ async function showFile(path: string): Promise<boolean> {
   });
 }
 
-const code = await main(process.argv.slice(2), host, version);
+const code = await main(process.argv.slice(2), host);
 // What is written to a pipe may still be on its way.
 await Promise.all([stdout, stderr].map((stream) => new Promise((done) => stream.write("", done))));
 process.exit(code);

@@ -17,8 +17,14 @@ export interface Host {
   readonly columns: number;
   readonly color: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Aborted by the first Ctrl-C. */
-  readonly signal: AbortSignal;
+  /**
+   * For commands that stop gently: the first Ctrl-C calls `tell` and aborts the signal, the second ends the process. Without
+   * this the first one ends it.
+   */
+  whenInterrupted(tell: () => void): AbortSignal;
+  readonly now: () => Date;
+  /** Of metalr itself, Node, …: for the run record. */
+  readonly versions: Readonly<Record<string, string>>;
   /** What runs the graphs, made where it is first needed. */
   executor(options: { readonly threads?: number }): Promise<Executor>;
   /** SVG to PNG. */
@@ -34,7 +40,9 @@ export interface Context extends Host {
   /** One or more whole lines to standard error: for people, beside an output that is for programs. */
   say(lines: string): void;
   readonly style: Required<TextStyle>;
-  /** The command line, for the run record. */
+  /** The command line in our spelling, without the program's name. */
+  readonly argv: readonly string[];
+  /** The same as a shell reads it, for the run record. */
   readonly commandLine: string;
 }
 

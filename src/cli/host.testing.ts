@@ -25,12 +25,14 @@ export async function run(argv: readonly string[], changes: Partial<Host> = {}):
     columns: 100,
     color: false,
     env: {},
-    signal: new AbortController().signal,
+    whenInterrupted: () => new AbortController().signal,
+    now: () => new Date("2026-03-01T09:30:00Z"),
+    versions: { metalr: "1.2.3" },
     executor: async () => (await import("../platform/node/onnxRuntime.js")).nodeExecutor({ threads: 1 }),
     rasterize: async (svg) => (await import("../platform/node/raster.js")).svgToPng(svg),
     open: async () => false,
     ...changes,
   };
-  const code = await main(argv, host, "1.2.3");
+  const code = await main(argv, host);
   return { code, out, err };
 }

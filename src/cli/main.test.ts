@@ -66,9 +66,8 @@ describe("command lines", () => {
         columns: 80,
         color: false,
         env: {},
-        signal: new AbortController().signal,
+        versions: {},
       } as unknown as Parameters<typeof main>[1], // the sample uses nothing else of the host
-      "1.2.3",
       [sample],
     );
     return { code, out, err };

@@ -4,53 +4,42 @@ import pc from "picocolors";
 import { MetalrError, UsageError } from "../common/errors.js";
 import type { Command, Context, Host } from "./command.js";
 import { commands } from "./commands/index.js";
+import { exitCodes } from "./exit-codes.js";
 import { buildProgram, type Invocation } from "./program.js";
 import { normalizeSpelling } from "./spelling.js";
 import { usageError } from "./usage.js";
-
-/** Exit codes of the program. */
-export const exitCodes = { ok: 0, error: 1, usage: 2, interrupted: 130 } as const;
 
 /**
  * Runs one command line.
  *
  * @param argv without the program's own name: ["train", "-d", "images.npz"]
- * @returns 0; 1 after an error, 2 after a wrong command line (both told on standard error); 130 where Ctrl-C stopped it
+ * @returns the exit code: 0; 1 after an error, 2 after a wrong command line (both told on standard error); 130 where Ctrl-C stopped it
  */
-export async function main(
-  argv: readonly string[],
-  host: Host,
-  version: string,
-  known: readonly Command[] = commands,
-): Promise<number> {
+export async function main(argv: readonly string[], host: Host, known: readonly Command[] = commands): Promise<number> {
+  const words = normalizeSpelling(argv, known);
   const color = pc.createColors(host.color);
   const context: Context = {
     ...host,
     print: (lines) => host.out(`${lines}\n`),
     say: (lines) => host.err(`${lines}\n`),
     style: { bold: color.bold, dim: color.dim, warn: color.yellow },
-    commandLine: ["metalr", ...argv.map(quoted)].join(" "),
+    argv: words,
+    commandLine: ["metalr", ...words.map(quoted)].join(" "),
   };
   try {
-    const invocation = parse(normalizeSpelling(argv, known), known, version, context);
+    const invocation = parse(words, known, context);
     if (invocation === null) return exitCodes.ok;
     return (await invocation.command.run(context, invocation)) ?? exitCodes.ok;
   } catch (error) {
-    if (host.signal.aborted && isAbort(error, host.signal)) return exitCodes.interrupted;
     context.say(errorText(error, host.env["METALR_DEBUG"] === "1", color.red));
     return error instanceof UsageError ? exitCodes.usage : exitCodes.error;
   }
 }
 
 /** What the command line asks for; null where it asked for help or the version, which were written. */
-function parse(
-  argv: readonly string[],
-  known: readonly Command[],
-  version: string,
-  context: Context,
-): Invocation | null {
+function parse(argv: readonly string[], known: readonly Command[], context: Context): Invocation | null {
   let asked: Invocation | null = null;
-  const program = buildProgram(known, version, context, (invocation) => {
+  const program = buildProgram(known, context, (invocation) => {
     asked = invocation;
   });
   try {
@@ -63,9 +52,6 @@ function parse(
   }
   return asked;
 }
-
-const isAbort = (error: unknown, signal: AbortSignal): boolean =>
-  error === signal.reason || (error instanceof Error && error.name === "AbortError");
 
 /** As a shell reads it back. */
 const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);

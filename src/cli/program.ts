@@ -1,6 +1,7 @@
 /** @file Builds commander's program from our commands: arguments, options under their headings, help with defaults and examples. */
-import { Command as Commander, Option } from "commander";
+import { Command as Commander, CommanderError, Option } from "commander";
 import type { Command, Context } from "./command.js";
+import { usageError } from "./usage.js";
 
 export interface Invocation {
   readonly command: Command;
@@ -24,8 +25,7 @@ const examplesText = (command: Command): string =>
  */
 export function buildProgram(
   commands: readonly Command[],
-  version: string,
-  context: Pick<Context, "out" | "columns" | "style">,
+  context: Pick<Context, "out" | "columns" | "style" | "versions">,
   invoke: (invocation: Invocation) => void,
 ): Commander {
   const program = new Commander("metalr");
@@ -43,7 +43,7 @@ export function buildProgram(
       .helpOption("-h, --help", "show this help");
   setUp(program)
     .description("Fine-tunes pre-trained networks on medical images and learns one learning rate per layer (MetaLR).")
-    .version(version, "-V, --version", "print the version")
+    .version(context.versions["metalr"] ?? "unknown", "-V, --version", "print the version")
     .helpCommand("help [command]", "show the help of a command")
     .usage("<command> [options]")
     .addHelpText(
@@ -92,3 +92,23 @@ METALR_DEBUG=1 adds the stack trace to an error message.`,
   }
   return program;
 }
+
+/**
+ * Options of one command from words that were kept in a file.
+ * @throws {UsageError} words that this version does not understand
+ */
+export function parseOptions(command: Command, words: readonly string[]): Readonly<Record<string, unknown>> {
+  let options: Readonly<Record<string, unknown>> = {};
+  const quiet = { out: () => {}, columns: 80, versions: {}, style: { bold: same, dim: same, warn: same } };
+  const program = buildProgram([command], quiet, (invocation) => {
+    options = invocation.options;
+  });
+  try {
+    program.parse([command.name, ...words], { from: "user" });
+  } catch (error) {
+    throw error instanceof CommanderError ? usageError(error, command.name) : error;
+  }
+  return options;
+}
+
+const same = (text: string): string => text;

@@ -1,0 +1,174 @@
+/** @file What `metalr train` is going to do, from its options: data, runs, network, method, transforms. */
+import { DataError, UsageError } from "../../common/errors.js";
+import { openDataset } from "../../data/open.js";
+import { planSplits } from "../../data/splits.js";
+import type { Dataset, Normalization, Split } from "../../data/types.js";
+import type { Method } from "../../methods/types.js";
+import { inferResNet } from "../../models/infer.js";
+import { type OpenedModel, openModel } from "../../models/open.js";
+import type { Model } from "../../models/types.js";
+import type { Platform } from "../../platform/types.js";
+import { defaultTransforms } from "../../training/default-transforms.js";
+import type { Select, TrainingSettings, Transforms } from "../../training/options.js";
+import { openWeights } from "../../weights/index.js";
+import type { TrainFlags } from "./flags.js";
+import { methodOf } from "./method.js";
+import { findReleasedData, findReleasedWeights, noData, noWeights } from "./released.js";
+
+export interface Plan {
+  readonly dataset: Dataset;
+  /** One run each. */
+  readonly splits: readonly Split[];
+  /** How many folds there are, of which `splits` may be some; 1 for a single run. */
+  readonly folds: number;
+  /** Path of the checkpoint; null for random weights. */
+  readonly weights: string | null;
+  readonly opened: OpenedModel;
+  readonly method: Method;
+  readonly select: Select;
+  readonly settings: TrainingSettings;
+  /** What differs between runs. */
+  forSplit(split: Split, model: Model): Promise<{ readonly seed: number; readonly transforms: Transforms }>;
+  /** Things worth a line to the reader. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Opens everything and checks it before anything is written.
+ * @throws {UsageError | FileError | DataError | WeightsError}
+ */
+export async function planTraining(given: TrainFlags, platform: Platform): Promise<Plan> {
+  const released = given.variant === "released";
+  const method = methodOf(given);
+  const select = given.select ?? (released ? "test" : "validation");
+  const normalization = normalizationOf(given);
+  const seed = given.seed ?? 1;
+
+  const data = given.data ?? (await findReleasedData(platform.files));
+  if (data === null) throw noData();
+  const weights = await chooseWeights(given, platform);
+  const dataset = await openDataset(data, {
+    platform,
+    ...(given.groupsFile !== undefined && { groupsFile: given.groupsFile }),
+  });
+  if (dataset.imageShape.depth !== undefined) {
+    throw new DataError(data, {
+      problem: "holds volumes, and the built-in networks take images",
+      expected: "images [n,H,W] or [n,3,H,W]",
+      got: `volumes of depth ${dataset.imageShape.depth ?? "that differs"}`,
+      hint: "cut the volumes into slices and save these as images",
+    });
+  }
+  const all = planSplits(dataset, {
+    select,
+    seed,
+    metaData: given.metaData ?? "train",
+    ...(given.splitFolds !== undefined && { folds: given.splitFolds }),
+    ...(given.testShare !== undefined && { testShare: given.testShare }),
+    ...(given.byGroup !== undefined && { byGroup: given.byGroup }),
+  });
+  const opened = await openModel(given.model ?? null, {
+    platform,
+    classes: dataset.classes.length,
+    channels: dataset.imageShape.channels,
+    seed,
+    head: given.head ?? (released ? "new" : "keep"),
+    ...(weights.path !== null && { weights: weights.path }),
+  });
+  checkNormalization(normalization, opened.model);
+  return {
+    dataset,
+    splits: chooseFolds(all, given.folds),
+    folds: all.length,
+    weights: weights.path,
+    opened,
+    method,
+    select,
+    settings: {
+      epochs: given.maxEpoch ?? 30,
+      batchSize: given.batchSize ?? 128,
+      workers: given.workers ?? 0,
+      select,
+      valInterval: given.valInterval ?? 1,
+      metaBatches: released ? "first" : "stream",
+      ...(given.checkpointEvery !== undefined && { checkpointEvery: given.checkpointEvery }),
+    },
+    async forSplit(split, model) {
+      const size = given.imageSize ?? (model.input.size === null ? ([64, 64] as const) : undefined);
+      const transforms = await defaultTransforms({
+        model,
+        dataset,
+        train: split.train,
+        ...(size && { size }),
+        ...(normalization && { normalization }),
+        // A network of one channel sees colour as PIL's grey.
+        ...(model.input.channels === 1 && dataset.imageShape.channels === 3 && { colorToGrey: "luma" as const }),
+      });
+      return { seed: released ? seedOfFold(seed, all.indexOf(split)) : seed, transforms };
+    },
+    notes: [...dataset.notes, ...weights.notes],
+  };
+}
+
+/** The released program seeds once, so that each fold draws other numbers than the one before it. */
+const seedOfFold = (seed: number, fold: number): number => (seed + 0x9e3779b1 * fold) % 2 ** 32;
+
+function normalizationOf({ mean, std }: TrainFlags): Normalization | null {
+  if (mean === undefined && std === undefined) return null;
+  if (mean !== undefined && std !== undefined && mean.length === std.length) return { mean, std };
+  const missing = mean === undefined ? "--mean" : std === undefined ? "--std" : null;
+  throw new UsageError(missing ?? "--mean and --std", {
+    problem: missing === null ? "must have equally many numbers" : "is missing: mean and deviation belong together",
+    ...(missing === null && { got: `${mean?.length} and ${std?.length}` }),
+  });
+}
+
+function checkNormalization(normalization: Normalization | null, { input, name }: Model): void {
+  const count = normalization?.mean.length ?? 1;
+  if (count === 1 || count === input.channels) return;
+  throw new UsageError("--mean and --std", {
+    problem: "must have one number, or one for each channel of the network's input",
+    expected: `1 or ${input.channels} (${name})`,
+    got: String(count),
+  });
+}
+
+function chooseFolds(all: readonly Split[], folds: readonly number[] | undefined): readonly Split[] {
+  if (folds === undefined) return all;
+  const last = folds.at(-1) ?? 0;
+  if (all.length === 1 || last > all.length) {
+    throw new UsageError("--folds", {
+      problem: all.length === 1 ? "the data are one run without folds" : `there is no fold ${last}`,
+      ...(all.length > 1 && { expected: `1 to ${all.length}` }),
+      hint: "leave --folds out to run everything",
+    });
+  }
+  return folds.map((fold) => all[fold - 1]!); // 1 … all.length
+}
+
+/**
+ * The weights that are named; else those of the published program, when they are there and are of the network that is asked
+ * for. Whoever names data or a network may go without.
+ */
+async function chooseWeights(
+  given: TrainFlags,
+  platform: Platform,
+): Promise<{ readonly path: string | null; readonly notes: readonly string[] }> {
+  if (given.pretrainedPath?.toLowerCase() === "none") return { path: null, notes: [] };
+  if (given.pretrainedPath !== undefined) return { path: given.pretrainedPath, notes: [] };
+  const path = await findReleasedWeights(platform.files);
+  if (path === null) {
+    if (given.data === undefined && given.model === undefined) throw noWeights();
+    return { path: null, notes: ["no weights are given (-p): the network starts from random ones"] };
+  }
+  if (given.model !== undefined) {
+    const found = inferResNet((await openWeights(path, platform)).tensors)?.architecture;
+    if (found !== given.model) {
+      return {
+        path: null,
+        notes: [`${path} is of ${found ?? "another network"} and not used: the network starts from random weights`],
+      };
+    }
+  }
+  return { path, notes: [] };
+}
