@@ -104,19 +104,20 @@ export function polyline(xs: ArrayLike<number>, ys: ArrayLike<number>): { d: str
   return { d, dots };
 }
 
-/** A curve; a value alone between gaps becomes a dot. */
+/** A curve; a value alone between gaps becomes a dot, unless the caller draws its own (`dots: false`). */
 export function drawCurve(
   svg: Svg,
   frame: Pick<FrameOptions, "x" | "y" | "box">,
   steps: ArrayLike<number>,
   values: ArrayLike<number>,
-  style: LineStyle & { readonly clip?: string },
+  style: LineStyle & { readonly clip?: string; readonly dots?: boolean },
 ): void {
   const { px, py } = project(frame);
   const xs = Float64Array.from(steps, px);
   const ys = Float64Array.from(values, py);
   const { d, dots } = polyline(xs, ys);
   if (d !== "") svg.path(d, style);
+  if (style.dots === false) return;
   for (const [x, y] of dots) svg.circle(x, y, 1.2 + (style.width ?? 1), { ink: style.ink });
 }
 

@@ -102,8 +102,9 @@ function trainingCurves(data: TrainingCurvesData & { readonly yLabel: string }, 
   if (data.selected !== undefined) drawMark(svg, frame, data.selected.step, data.selected.label, inks.muted);
   for (const { part, values } of perEpoch) {
     const ys = numbers(values);
-    drawCurve(svg, frame, data.epochSteps, ys, { ink: inkOf(part), width: 2, clip });
-    if (ys.length > 40) continue; // dots would touch each other
+    const dots = ys.length <= 40; // more would touch each other
+    drawCurve(svg, frame, data.epochSteps, ys, { ink: inkOf(part), width: 2, clip, dots: !dots });
+    if (!dots) continue;
     for (const [e, value] of ys.entries()) {
       const px = box.left + x.at(data.epochSteps[e] ?? Number.NaN) * box.width;
       const py = box.top + (1 - y.at(value)) * box.height;
