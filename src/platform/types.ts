@@ -65,6 +65,8 @@ export interface ThreadAnswer {
 }
 
 export interface Thread {
+  /** False once it has failed or was closed; every call then fails. */
+  readonly alive: boolean;
   /**
    * What the module's handler answers. Messages are cloned, `transfer` is moved, a SharedArrayBuffer is shared; answers may
    * overtake each other. Errors of ours arrive as the same class with the same message.

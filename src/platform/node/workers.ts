@@ -62,6 +62,9 @@ function start(module: URL): Thread {
   worker.on("exit", () => die(new RuntimeError("thread", { problem: "has ended" })));
 
   return {
+    get alive() {
+      return dead === null;
+    },
     call(message, transfer = []) {
       if (dead !== null) return Promise.reject(dead);
       const id = ++calls;
@@ -72,6 +75,7 @@ function start(module: URL): Thread {
       });
     },
     async close() {
+      die(new RuntimeError("thread", { problem: "has ended" }));
       await worker.terminate();
     },
   };
