@@ -15,7 +15,12 @@ export class Emitter implements Lowering {
   private readonly initializers = new Map<string, Tensor>();
   private readonly constants = new Map<string, string>();
   private readonly domains = new Set<string>([""]);
+  private readonly twins = new Map<string, readonly string[]>();
   private count = 0;
+
+  /** @param options.share emit equal nodes once; for lowerings that ask for the same thing twice */
+  constructor(private readonly options: { readonly share?: boolean } = {}) {}
+
   /** Set by the compiler before each op's `lower`. */
   current: { label: string; used: (index: number) => boolean } = { label: "", used: () => true };
 
@@ -31,10 +36,18 @@ export class Emitter implements Lowering {
     domain = "",
   ): readonly string[] {
     const last = inputs.findLastIndex((n) => n !== "");
+    const key = this.options.share
+      ? JSON.stringify([domain, opType, outputs, inputs, attributes], (_, v: unknown) =>
+          typeof v === "bigint" ? `${v}n` : v,
+        )
+      : "";
+    const twin = this.twins.get(key);
+    if (twin) return twin;
     const names = Array.from({ length: outputs }, () => `v${this.count++}`);
     this.domains.add(domain);
     const name = `${this.current.label || opType}#${this.nodes.length}`;
     this.nodes.push({ name, opType, domain, inputs: inputs.slice(0, last + 1), outputs: names, attributes });
+    if (key !== "") this.twins.set(key, names);
     return names;
   }
 
@@ -91,7 +104,7 @@ export class Emitter implements Lowering {
       metadata: new Map(),
       graph: { name, nodes, inputs, outputs, initializers: this.initializers },
     });
-    const plain = outputs.map(({ name: n, dtype, shape }) => ({ name: n, dtype, shape }));
+    const plain = outputs.map(({ from: _, ...port }) => port);
     return { name, bytes, inputs, outputs: plain, lowering, nodes: nodes.length };
   }
 }

@@ -5,6 +5,8 @@ export interface Port {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: Shape;
+  /** Given where the tensor is a convolution weight in the blocked layout (see blocked/layout.ts): channels in a block. */
+  readonly block?: number;
 }
 
 /** `portable`: ONNX's own operators, runs anywhere. `blocked`: channel-blocked layouts, the fast way on x86 CPUs. */

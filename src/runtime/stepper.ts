@@ -1,6 +1,7 @@
 /** @file Keeps the training state in two sets of buffers that swap roles, and takes one step with one run. */
 import { InternalError, TrainingError } from "../common/errors.js";
 import { formatShape, type Shape, sameShape, type Tensor, zeros } from "../common/tensor.js";
+import { reorderWeight } from "../compile/blocked/layout.js";
 import { compilePortable } from "../compile/compile.js";
 import type { Compiled } from "../compile/types.js";
 import type { Graph } from "../graph/value.js";
@@ -35,6 +36,8 @@ export class Stepper {
   private readonly prepared = new Map<string, Promise<Prepared>>();
   private current = new Map<string, Tensor>();
   private spare = new Map<string, Tensor>();
+  /** Block of each state tensor that the compiled step keeps in the blocked weight layout. */
+  private readonly blocks = new Map<string, number>();
 
   constructor(
     readonly executor: Executor,
@@ -46,8 +49,12 @@ export class Stepper {
   private async prepare(shapes: StepShapes): Promise<Prepared> {
     const step = this.method.step(this.model, shapes);
     const program = await this.executor.load((this.options.compile ?? compilePortable)(step.graph));
+    // The layout depends on a tensor's shape alone, so every compiled step of one stepper agrees on it.
+    for (const { name, block } of program.compiled.inputs) {
+      if (block !== undefined && name.startsWith("state/")) this.blocks.set(name.slice("state/".length), block);
+    }
     for (const spec of step.state) {
-      if (!this.current.has(spec.name)) this.current.set(spec.name, spec.initial());
+      if (!this.current.has(spec.name)) this.current.set(spec.name, this.reorder(spec.name, spec.initial(), "pack"));
       if (spec.changes && !this.spare.has(spec.name)) {
         this.spare.set(spec.name, zeros(spec.dtype, spec.shape) as Tensor); // a TensorOf of some dtype is a Tensor
       }
@@ -124,9 +131,16 @@ export class Stepper {
     }
   }
 
-  /** The state by name, as it stands; the tensors are the stepper's own: copy what must outlive the next step. */
+  /** Between C order and the layout that the compiled step keeps this tensor in. */
+  private reorder(name: string, t: Tensor, direction: "pack" | "unpack"): Tensor {
+    const block = this.blocks.get(name);
+    if (block === undefined || t.dtype !== "float32") return t;
+    return { ...t, data: reorderWeight(t.data, t.shape, block, direction) };
+  }
+
+  /** The state by name, in C order; some tensors are the stepper's own: copy what must outlive the next step. */
   get state(): ReadonlyMap<string, Tensor> {
-    return this.current;
+    return new Map([...this.current].map(([name, t]) => [name, this.reorder(name, t, "unpack")]));
   }
 
   /** Learning rates per layer group; writing them changes the next step. */
@@ -154,7 +168,8 @@ export class Stepper {
     }
     for (const name of this.current.keys()) {
       const saved = state.get(name)!; // checked above
-      this.current.set(name, { ...saved, data: saved.data.slice() } as Tensor); // a copy of the same dtype
+      const copy = { ...saved, data: saved.data.slice() } as Tensor; // a copy of the same dtype
+      this.current.set(name, this.reorder(name, copy, "pack"));
     }
   }
 
