@@ -162,8 +162,17 @@ function checkClasses({ classes }: OpenedRun, dataset: Dataset): void {
   });
 }
 
+/** What a data set has and images alone have not. */
+const nothingElse: Pick<Dataset, "groups" | "division" | "fingerprint" | "notes" | "close"> = {
+  groups: null,
+  division: { kind: "none" },
+  fingerprint: "",
+  notes: [],
+  close: async () => {},
+};
+
 async function logitsOf(
-  { model, transforms }: OpenedRun,
+  { model, transforms, classes }: OpenedRun,
   images: ImageSource,
   labels: Uint32Array,
   indices: Uint32Array,
@@ -173,13 +182,14 @@ async function logitsOf(
   const { executor, platform, workers = 1, signal } = o;
   const batch = [n, transforms.evaluation.channels, ...transforms.evaluation.size];
   const evaluator = new Evaluator({ executor, model, batch });
-  const feed = openFeed({ dataset: { ...images, labels }, transforms, seed: 0, workers, platform });
+  const dataset: Dataset = { ...nothingElse, ...images, labels, classes };
+  const feed = openFeed({ dataset, transforms, seed: 0, workers, platform });
   try {
     const pieces = chunks(indices, n);
     const batches = prefetch(0, pieces.length - 1, 2, (i) => feed.batch(pieces[i]!, null)); // i is a piece
     return await evaluator.run(model.weights, batches, signal);
   } finally {
-    await feed.close();
+    feed.close();
     await evaluator.close();
   }
 }

@@ -354,7 +354,7 @@ class Training {
   }
 
   async close(): Promise<void> {
-    await this.feed.close();
+    this.feed.close();
     await this.evaluator.close();
     await this.stepper.close();
   }
