@@ -38,7 +38,7 @@ export function onnxRuntimeExecutor(ort: OrtModule, options: OrtOptions): Execut
           executionMode: "sequential",
           // Memory patterns plan one allocation for a whole step; every shape is known.
           enableMemPattern: true,
-          logSeverityLevel: 3,
+          logSeverityLevel: 4, // what fails is thrown, with its message
           ...(options.threads !== undefined && { intraOpNumThreads: options.threads }),
           ...(options.profile !== undefined && { enableProfiling: true, profileFilePrefix: options.profile }),
         });

@@ -2,11 +2,11 @@
 import { InternalError, TrainingError } from "../common/errors.js";
 import { formatShape, type Shape, sameShape, type Tensor, zeros } from "../common/tensor.js";
 import { reorderWeight } from "../compile/blocked/layout.js";
-import { compilePortable } from "../compile/compile.js";
 import type { Compiled } from "../compile/types.js";
 import type { Graph } from "../graph/value.js";
 import type { Clock, Method, StateSpec, StepShapes } from "../methods/types.js";
 import type { Model } from "../models/types.js";
+import { chooseCompiler } from "./lowering.js";
 import type { Executor, Program } from "./types.js";
 
 /** Images float32 [N, C, …] and int64 labels [N, …]. */
@@ -19,7 +19,7 @@ export interface LabelledBatch {
 export type StepReport = Readonly<Record<string, Tensor>>;
 
 export interface StepperOptions {
-  /** Graph → bytes; default the portable lowering. */
+  /** Graph → bytes; default the fastest lowering that the executor can run. */
   readonly compile?: (graph: Graph) => Compiled;
 }
 
@@ -48,7 +48,8 @@ export class Stepper {
 
   private async prepare(shapes: StepShapes): Promise<Prepared> {
     const step = this.method.step(this.model, shapes);
-    const program = await this.executor.load((this.options.compile ?? compilePortable)(step.graph));
+    const compile = this.options.compile ?? (await chooseCompiler(this.executor)).compile;
+    const program = await this.executor.load(compile(step.graph));
     // The layout depends on a tensor's shape alone, so every compiled step of one stepper agrees on it.
     for (const { name, block } of program.compiled.inputs) {
       if (block !== undefined && name.startsWith("state/")) this.blocks.set(name.slice("state/".length), block);

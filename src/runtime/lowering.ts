@@ -1,0 +1,57 @@
+/** @file Chooses the lowering for an executor: blocked where its `nchwc` operators exist, portable elsewhere. */
+
+import { NCHWC } from "../compile/blocked/layout.js";
+import { compileBlocked } from "../compile/blocked.js";
+import { compilePortable } from "../compile/compile.js";
+import { Emitter } from "../compile/emitter.js";
+import type { Compiled, LoweringName } from "../compile/types.js";
+import type { Graph } from "../graph/value.js";
+import type { Executor } from "./types.js";
+
+/** Graph → bytes for one executor. */
+export interface Compiler {
+  readonly lowering: LoweringName;
+  compile(graph: Graph): Compiled;
+}
+
+export const portableCompiler: Compiler = { lowering: "portable", compile: compilePortable };
+
+const chosen = new WeakMap<Executor, Promise<Compiler>>();
+
+/**
+ * The fastest lowering that the executor can run; probed once for each executor.
+ * @param wanted "auto" probes; a name is taken as it is
+ */
+export function chooseCompiler(executor: Executor, wanted: LoweringName | "auto" = "auto"): Promise<Compiler> {
+  if (wanted === "portable") return Promise.resolve(portableCompiler);
+  let found = chosen.get(executor);
+  if (!found) {
+    found = probeBlock(executor).then((block) =>
+      block === null ? portableCompiler : { lowering: "blocked", compile: (graph) => compileBlocked(graph, { block }) },
+    );
+    chosen.set(executor, found);
+  }
+  return found;
+}
+
+/** Channels in a block of the `nchwc` operators: how far four channels are padded. Null where there are none. */
+export async function probeBlock(executor: Executor): Promise<number | null> {
+  const e = new Emitter();
+  const blocked = e.emit("ReorderInput", ["x"], {}, NCHWC);
+  const shape = [1, 4, 1, 1]; // the fewest channels that ReorderInput takes
+  const compiled = e.finish(
+    "probe",
+    "blocked",
+    [{ name: "x", dtype: "float32", shape }],
+    [{ name: "y", dtype: "float32", shape, from: blocked }],
+  );
+  try {
+    const program = await executor.load(compiled);
+    const { y } = await program.run({ x: { dtype: "float32", shape, data: new Float32Array(4) } });
+    await program.close();
+    const block = y?.data.length;
+    return block === 8 || block === 16 ? block : null;
+  } catch {
+    return null; // the runtime does not know the operators: not a fault, another lowering runs
+  }
+}
