@@ -1,5 +1,14 @@
 /** @file Layer groups of an imported network: one for each block, from the names of its modules and the joins of its graph. */
-import type { ImportedOnnx, ImportedTensor } from "../onnx/import.js";
+import type { ImportedOnnx } from "../onnx/import.js";
+import {
+  blockScopes,
+  commonScope,
+  isInside,
+  layersIn,
+  type Member,
+  maxLayersInBlock,
+  membersOf,
+} from "./onnx-blocks.js";
 
 export interface Grouping {
   /** In the order of the network; the last one is the head. */
@@ -8,32 +17,8 @@ export interface Grouping {
   readonly groupOf: ReadonlyMap<string, number>;
 }
 
-/** A parameter with the module that it is counted to (made up where the file has no names). */
-interface Member extends ImportedTensor {
-  readonly order: number;
-}
-
 /** A stretch without blocks is one group up to this many layer weights; beyond, it is divided. */
 const maxLayersInOne = 3;
-/** A join of branches with more layers than this is no block but the skip of a U-Net. */
-const maxLayersInBlock = 12;
-
-const isInside = (module: string, scope: string): boolean =>
-  scope === "" || module === scope || module.startsWith(`${scope}.`);
-const parentOf = (module: string): string => module.slice(0, Math.max(0, module.lastIndexOf(".")));
-const lastOf = (module: string): string => module.slice(module.lastIndexOf(".") + 1);
-/** "denselayer12" → "denselayer#": brothers differ in their number only. */
-const pattern = (name: string): string => name.replace(/\d+/g, "#");
-const isNumbered = (name: string): boolean => /\d/.test(name);
-
-/** Longest module path that holds all of the given ones. */
-function commonScope(modules: readonly string[]): string {
-  const [first = "", ...rest] = modules;
-  let scope = first;
-  while (scope !== "" && !rest.every((m) => isInside(m, scope))) scope = parentOf(scope);
-  return scope;
-}
-
 /**
  * For every sum or concatenation of branches that all see the image: the parameters that some branches need and others do
  * not. Of a residual block these are the block's own, for the identity has none of them.
@@ -59,9 +44,22 @@ function joins(imported: ImportedOnnx): bigint[] {
   return found;
 }
 
-const membersOf = (set: bigint, members: readonly Member[]): Member[] =>
-  members.filter((m) => (set >> BigInt(m.order)) & 1n);
-const layersIn = (members: readonly Member[]): number => members.filter((m) => m.layerWeight).length;
+/** Weights of convolutions with a stride: down, or up for transposed ones. */
+function rescaling(imported: ImportedOnnx): Map<string, "down" | "up"> {
+  const names = new Map<string, "down" | "up">();
+  for (const n of imported.nodes) {
+    const strides = n.attributes["strides"];
+    const strided = strides?.type === "ints" && strides.value.some((s) => s > 1n);
+    if (strided && (n.opType === "Conv" || n.opType === "ConvTranspose")) {
+      names.set(n.inputs[1] ?? "", n.opType === "Conv" ? "down" : "up");
+    }
+  }
+  return names;
+}
+/** One stage at most: nothing but the first layer changes the size of the image. */
+const isOneStage = (members: readonly Member[]): boolean =>
+  layersIn(members) <= maxLayersInOne &&
+  members.filter((m) => m.layerWeight).every((m, i) => i === 0 || m.rescales === null);
 
 /** Files without names: blocks by their joins, smallest first, everything else by itself. */
 function named(members: readonly Member[], sets: readonly bigint[]): Member[] {
@@ -92,72 +90,6 @@ function named(members: readonly Member[], sets: readonly bigint[]): Member[] {
   });
 }
 
-/** Whether two scopes have the same parameters inside, name by name: repeated blocks have. */
-function similar(a: string, b: string, members: readonly Member[]): boolean {
-  const inside = (scope: string) =>
-    members
-      .filter((m) => isInside(m.module, scope))
-      .map((m) => m.name.slice(scope.length))
-      .sort()
-      .join();
-  return inside(a) === inside(b);
-}
-
-/** Modules directly below `parent`. */
-const childrenOf = (parent: string, members: readonly Member[]): string[] => {
-  const start = parent === "" ? 0 : parent.length + 1;
-  const below = members.filter((m) => m.module !== parent && isInside(m.module, parent));
-  return [
-    ...new Set(
-      below.map((m) => {
-        const end = m.module.indexOf(".", start);
-        return end < 0 ? m.module : m.module.slice(0, end);
-      }),
-    ),
-  ];
-};
-
-/** The scopes of blocks: where branches join, raised to the numbered module around, and its brothers. */
-function blockScopes(members: readonly Member[], sets: readonly bigint[]): Set<string> {
-  const scopes = new Set<string>();
-  for (const set of sets) {
-    const inside = membersOf(set, members);
-    if (layersIn(inside) === 0) continue;
-    let scope = commonScope(inside.map((m) => m.module));
-    // "blocks.0.attn" is a part of "blocks.0"; a scope without any number around it stays as it is.
-    let numbered = scope;
-    while (numbered !== "" && !isNumbered(lastOf(numbered))) numbered = parentOf(numbered);
-    if (numbered !== "") scope = numbered;
-    // A block of one layer is known by the module that holds nothing else.
-    const count = (s: string) => members.filter((m) => isInside(m.module, s)).length;
-    while (layersIn(inside) === 1 && parentOf(scope) !== "" && count(parentOf(scope)) === count(scope))
-      scope = parentOf(scope);
-    if (scope !== "") scopes.add(scope);
-  }
-  const brothers = (scope: string) =>
-    childrenOf(parentOf(scope), members).filter((c) => pattern(lastOf(c)) === pattern(lastOf(scope)));
-  // Of two scopes one inside the other, the inner one is the block if it is one of several alike, else it is a part.
-  const repeated = (scope: string) =>
-    brothers(scope).some((b) => b !== scope && similar(b, scope, members) && layersOf(b) > 0);
-  const layersOf = (scope: string) => layersIn(members.filter((m) => isInside(m.module, scope)));
-  const sameKind = (scope: string) => brothers(scope).filter((b) => layersOf(b) > 0);
-  const all = [...scopes];
-  const hasInner = (scope: string) =>
-    all.some((s) => s !== scope && isInside(s, scope) && (repeated(s) || sameKind(s).length > 1) && layersOf(s) > 1);
-  const kept = all.filter(
-    (s) => !hasInner(s) && !all.some((outer) => outer !== s && isInside(s, outer) && !hasInner(outer)),
-  );
-  const whole = new Set(kept.flatMap((s) => (isNumbered(lastOf(s)) ? sameKind(s) : [s])));
-  // A stage of one block without a shortcut has no join of its own, but looks like the stages that have.
-  const patterns = new Set([...whole].map(pattern));
-  for (const m of members) {
-    for (let scope = m.module; scope !== ""; scope = parentOf(scope)) {
-      if (patterns.has(pattern(scope)) && layersOf(scope) > 1) whole.add(scope);
-    }
-  }
-  return new Set([...whole].filter((s) => ![...whole].some((outer) => outer !== s && isInside(s, outer))));
-}
-
 /** Divides a stretch of layers that are in no block: by module, down to single layers where a module holds many. */
 function divide(members: readonly Member[], scope: string): Member[][] {
   const parts: Member[][] = [];
@@ -165,7 +97,7 @@ function divide(members: readonly Member[], scope: string): Member[][] {
     const inside = members.filter((m) => (child === scope ? m.module === scope : isInside(m.module, child)));
     const layers = inside.filter((m) => m.layerWeight);
     const matrices = layers.every((m) => m.tensor.shape.length === 2);
-    const whole = child === scope || layers.length <= 1 || (layers.length <= maxLayersInOne && !matrices);
+    const whole = child === scope || layers.length <= 1 || (isOneStage(inside) && !matrices);
     if (whole) parts.push(inside);
     else parts.push(...divide(inside, child));
   }
@@ -213,8 +145,9 @@ function headOf(members: readonly Member[], weights: readonly string[]): Set<num
  */
 export function groupParameters(imported: ImportedOnnx, heads: readonly string[] = []): Grouping {
   const sets = joins(imported);
+  const strided = rescaling(imported);
   const members = named(
-    imported.parameters.map((p, order) => ({ ...p, order })),
+    imported.parameters.map((p, order) => ({ ...p, order, rescales: strided.get(p.name) ?? null })),
     sets,
   );
   const head = headOf(members, heads);
@@ -228,7 +161,7 @@ export function groupParameters(imported: ImportedOnnx, heads: readonly string[]
   let stretch: Member[] = [];
   const flush = (inBlocks: boolean) => {
     if (stretch.length === 0) return;
-    const few = inBlocks && layersIn(stretch) <= maxLayersInOne;
+    const few = inBlocks && isOneStage(stretch);
     const divided = few ? [stretch] : divide(stretch, commonScope(stretch.map((m) => m.module)));
     const pieces = !inBlocks && divided.length < 2 ? singly(stretch) : divided;
     for (const piece of pieces) parts.push({ name: null, members: piece });

@@ -1,126 +1,181 @@
 /** @file The last layer of an imported network, found from its logits backwards, and made again for other classes. */
 import { WeightsError } from "../common/errors.js";
 import { Random } from "../common/random.js";
-import { formatShape, type Shape, sizeOf } from "../common/tensor.js";
+import { type FloatTensor, formatShape, sizeOf } from "../common/tensor.js";
 import type { ImportedOnnx } from "../onnx/import.js";
 import type { OnnxModel, OnnxNode } from "../onnx/model.js";
 
-export interface Head {
-  /** Linear, or a convolution with kernel 1 or larger. */
-  readonly node: OnnxNode;
-  readonly weight: string;
-  /** Axis of the weight that counts the classes. */
-  readonly axis: number;
-  readonly bias: string | null;
+/** Tensors that count the classes along some of their axes. */
+interface Head {
   readonly classes: number;
+  /** Weights of the layers that make the logits. */
+  readonly layers: readonly string[];
+  /** Axes that count classes, by the name of a parameter or buffer; biases and norms of the logits included. */
+  readonly axes: ReadonlyMap<string, readonly number[]>;
 }
 
-/** Ops through which logits are followed back to the layer that makes them: they keep the classes' axis apart. */
-const transparent = new Set([
-  "Add", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout", "Cast",
-  "Resize", "GlobalAveragePool", "AveragePool", "ReduceMean", "Relu", "Softmax", "LogSoftmax", "Slice", "Crop",
+const layerOps = new Set(["Gemm", "MatMul", "Conv", "ConvTranspose"]);
+/** Ops with one image input that keep the classes' axis apart; norms and PRelu have vectors over it as well. */
+const channelwise = new Set([
+  "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout", "Cast", "Slice", "Resize",
+  "GlobalAveragePool", "AveragePool", "MaxPool", "ReduceMean", "Softmax", "LogSoftmax", "Relu", "LeakyRelu", "Elu",
+  "Sigmoid", "Clip", "HardSwish", "PRelu", "BatchNormalization", "InstanceNormalization",
 ]); // biome-ignore format: a list
+const joins = new Set(["Add", "Sub", "Mul", "Div", "Sum"]);
+const views = new Set(["Transpose", "Identity", "Reshape", "Cast", "Unsqueeze", "Squeeze"]);
 
-/** The initializer behind an input, through views of it, and whether its two axes were exchanged on the way. */
-function stored(name: string, imported: ImportedOnnx): { name: string; swapped: boolean } | null {
-  if (imported.parameters.some((p) => p.name === name)) return { name, swapped: false };
-  const node = imported.nodes.find((n) => n.outputs.includes(name));
-  if (node === undefined || !["Transpose", "Identity", "Reshape", "Cast"].includes(node.opType)) return null;
-  const inner = stored(node.inputs[0] ?? "", imported);
-  return inner && { name: inner.name, swapped: inner.swapped !== (node.opType === "Transpose") };
+/** Walks from the logits back to the layers that make them, and notes every tensor on the way that counts classes. */
+class HeadFinder {
+  private readonly makers: ReadonlyMap<string, OnnxNode>;
+  private readonly region = new Set<string>();
+  private readonly layers = new Map<string, OnnxNode>();
+  private readonly axes = new Map<string, Set<number>>();
+  private classes = 0;
+
+  constructor(
+    private readonly imported: ImportedOnnx,
+    private readonly tensors: ReadonlyMap<string, FloatTensor>,
+  ) {
+    this.makers = new Map(imported.nodes.flatMap((n) => n.outputs.map((o) => [o, n] as const)));
+  }
+
+  /** Null where the logits are not made by layers with as many outputs as there are classes. */
+  find(): Head | null {
+    if (!this.follow(this.imported.output) || this.layers.size === 0) return null;
+    // A layer inside, from classes to classes, counts them on both sides.
+    for (const [weight, node] of this.layers) {
+      if (this.region.has(node.inputs[0] ?? ""))
+        this.note(weight, 1 - outputAxis(node, this.stored(node.inputs[1] ?? "")?.swapped));
+    }
+    const axes = new Map([...this.axes].map(([name, set]) => [name, [...set]] as const));
+    const fits = [...axes].every(([name, list]) =>
+      list.every((a) => this.tensors.get(name)?.shape[a] === this.classes),
+    );
+    return fits ? { classes: this.classes, layers: [...this.layers.keys()], axes } : null;
+  }
+
+  /** The parameter or buffer behind a name, through views of it, and whether its two axes were exchanged on the way. */
+  private stored(name: string): { name: string; swapped: boolean } | null {
+    if (this.tensors.has(name)) return { name, swapped: false };
+    const node = this.makers.get(name);
+    if (node === undefined || !views.has(node.opType)) return null;
+    const inner = this.stored(node.inputs[0] ?? "");
+    return inner && { name: inner.name, swapped: inner.swapped !== (node.opType === "Transpose") };
+  }
+
+  private note(name: string, axis: number): void {
+    const set = this.axes.get(name);
+    if (set) set.add(axis);
+    else this.axes.set(name, new Set([axis]));
+  }
+
+  /** A vector over the classes: the axis that is as long as they are many. */
+  private noteVector(input: string): void {
+    const found = this.stored(input);
+    const shape = found ? this.tensors.get(found.name)?.shape : undefined;
+    const axis = shape?.indexOf(this.classes) ?? -1;
+    if (found && axis >= 0 && sizeOf(shape ?? []) === this.classes && this.classes > 1) this.note(found.name, axis);
+  }
+
+  /** Whether everything behind a value could be followed. */
+  private follow(value: string): boolean {
+    if (this.region.has(value)) return true;
+    this.region.add(value);
+    const node = this.makers.get(value);
+    if (node === undefined) return false;
+    const [first = "", ...rest] = node.inputs;
+    if (layerOps.has(node.opType)) {
+      const weight = this.stored(rest[0] ?? "");
+      const axis = weight && outputAxis(node, weight.swapped);
+      if (weight === null || axis === null) return false;
+      this.classes ||= this.tensors.get(weight.name)?.shape[axis] ?? 0;
+      this.layers.set(weight.name, node);
+      this.note(weight.name, axis);
+      if (rest[1]) this.noteVector(rest[1]);
+      return true;
+    }
+    if (joins.has(node.opType)) {
+      const images = node.inputs.filter((x) => this.stored(x) === null && this.makers.has(x));
+      const followed = images.length > 0 && images.every((x) => this.follow(x));
+      for (const x of node.inputs) if (!images.includes(x)) this.noteVector(x);
+      return followed;
+    }
+    if (!channelwise.has(node.opType) || !this.follow(first)) return false;
+    for (const x of rest) this.noteVector(x);
+    return true;
+  }
 }
 
 /** Which axis of a layer's weight counts its outputs. */
-function outputAxis(node: OnnxNode, swapped: boolean): number {
+function outputAxis(node: OnnxNode, swapped = false): 0 | 1 {
   const transB = node.attributes["transB"];
   if (node.opType === "Conv") return 0;
   if (node.opType === "ConvTranspose") return 1;
   const plain = node.opType === "Gemm" && transB?.type === "int" && transB.value !== 0n ? 0 : 1;
-  return swapped ? 1 - plain : plain;
+  return swapped === (plain === 1) ? 0 : 1;
 }
 
-/** What makes the values: a head, several that are added, or nothing of the kind. */
-function headsBehind(output: string, imported: ImportedOnnx, makers: ReadonlyMap<string, OnnxNode>): Head[] {
-  let name = output;
-  let bias: string | null = null;
-  for (let node = makers.get(name); node !== undefined; node = makers.get(name)) {
-    if (["Gemm", "MatMul", "Conv", "ConvTranspose"].includes(node.opType)) {
-      const weight = stored(node.inputs[1] ?? "", imported);
-      if (weight === null) return [];
-      const shape = imported.parameters.find((p) => p.name === weight.name)?.tensor.shape ?? [];
-      const axis = outputAxis(node, weight.swapped);
-      const own = node.inputs[2] ? (stored(node.inputs[2], imported)?.name ?? null) : bias;
-      return [{ node, weight: weight.name, axis, bias: own, classes: shape[axis] ?? 0 }];
+/** Every float tensor of the file, those of Constant nodes included. */
+function tensorsOf(imported: ImportedOnnx): Map<string, FloatTensor> {
+  const tensors = new Map<string, FloatTensor>();
+  for (const [name, t] of imported.model.graph.initializers) if (t.dtype === "float32") tensors.set(name, t);
+  for (const n of imported.nodes) {
+    const value = n.attributes["value"];
+    if (n.opType === "Constant" && value?.type === "tensor" && value.value.dtype === "float32") {
+      tensors.set(n.outputs[0] ?? "", value.value);
     }
-    if (!transparent.has(node.opType)) return [];
-    if (node.opType !== "Add") {
-      name = node.inputs[0] ?? "";
-      continue;
-    }
-    const [a, b] = node.inputs.map((input) => stored(input, imported));
-    // Two branches that are added are two heads; a MatMul's bias is an Add of its own, and the other operand leads on.
-    if (!a && !b) return node.inputs.flatMap((input) => headsBehind(input, imported, makers));
-    bias = (a ?? b)?.name ?? bias;
-    name = node.inputs[a ? 1 : 0] ?? "";
   }
-  return [];
+  return tensors;
 }
 
 /** Names of the weights that make the logits; none where they were not found. */
-export function headWeights(imported: ImportedOnnx): readonly string[] {
-  const makers = new Map(imported.nodes.flatMap((n) => n.outputs.map((o) => [o, n] as const)));
-  return headsBehind(imported.output, imported, makers).map((h) => h.weight);
-}
+export const headWeights = (imported: ImportedOnnx): readonly string[] =>
+  new HeadFinder(imported, tensorsOf(imported)).find()?.layers ?? [];
 
 /**
- * The last linear or convolution layer before the logits; several where the logits are a sum of them.
- * @throws {WeightsError} when the logits are not made by one
- */
-export function findHeads(imported: ImportedOnnx, file: string): readonly Head[] {
-  const makers = new Map(imported.nodes.flatMap((n) => n.outputs.map((o) => [o, n] as const)));
-  const heads = headsBehind(imported.output, imported, makers);
-  if (heads.length > 0 && heads.every((h) => h.classes === heads[0]?.classes)) return heads;
-  throw new WeightsError(file, {
-    problem: "the last layer was not found",
-    expected: `a linear or convolution layer before "${imported.output}"`,
-    got: makers.get(imported.output)?.opType ?? "none",
-    hint: "train without --replace-head, or export the model with the classes of the data",
-  });
-}
-
-/**
- * The model with a head for other classes: weight and bias fresh, uniform within ±1/√inputs as torch.nn.Linear and Conv.
+ * The model with a head for other classes. The layers that make the logits (one, or several where the logits are a sum)
+ * are fresh, uniform within ±1/√inputs as torch.nn.Linear and Conv; norms among them start where they are on average.
+ *
  * @param seed of the fresh weights
+ * @throws {WeightsError} when the logits are not made by a linear or convolution layer
  */
 export function replaceHead(imported: ImportedOnnx, classes: number, seed: number, file: string): OnnxModel {
-  const heads = findHeads(imported, file);
-  const old = heads[0]?.classes ?? 0;
+  const tensors = tensorsOf(imported);
+  const head = new HeadFinder(imported, tensors).find();
+  if (head === null) {
+    throw new WeightsError(file, {
+      problem: "the last layer was not found",
+      expected: `a linear or convolution layer before "${imported.output}"`,
+      got: imported.nodes.find((n) => n.outputs.includes(imported.output))?.opType ?? "none",
+      hint: "train without --replace-head, or export the model with the classes of the data",
+    });
+  }
   const initializers = new Map(imported.model.graph.initializers);
-  /** Uniform within ±1/√inputs, the axis that counts the classes made anew. */
-  const renew = (name: string, axis: (shape: Shape) => number, inputs: number): void => {
-    const before = initializers.get(name)?.shape ?? [];
-    const at = axis(before);
-    if (before[at] !== old) {
-      throw new WeightsError(`${file}: "${name}"`, {
-        problem: "does not fit the last layer",
-        expected: `${old} classes`,
-        got: formatShape(before),
-      });
-    }
-    const shape = before.map((d, i) => (i === at ? classes : d));
+  const first = tensors.get(head.layers[0] ?? "");
+  const inputs = sizeOf(first?.shape ?? []) / head.classes;
+  for (const [name, axes] of head.axes) {
+    const old = tensors.get(name);
+    if (old === undefined)
+      throw new WeightsError(`${file}: "${name}"`, { problem: "has no weights", got: formatShape([]) });
+    const shape = old.shape.map((d, i) => (axes.includes(i) ? classes : d));
     const random = new Random(seed, "init", name);
     const bound = 1 / Math.sqrt(inputs);
-    const data = Float32Array.from({ length: sizeOf(shape) }, () => random.between(-bound, bound));
+    const mean = old.data.reduce((s, v) => s + v, 0) / old.data.length;
+    const fresh = isOfLayer(name, imported);
+    const data = Float32Array.from({ length: sizeOf(shape) }, () => (fresh ? random.between(-bound, bound) : mean));
     initializers.set(name, { dtype: "float32", shape, data });
-  };
-  for (const head of heads) {
-    const inputs = sizeOf(initializers.get(head.weight)?.shape ?? []) / old;
-    renew(head.weight, () => head.axis, inputs);
-    if (head.bias !== null) renew(head.bias, (shape) => shape.indexOf(old), inputs);
   }
   const outputs = imported.model.graph.outputs.map((o) => ({
     ...o,
-    shape: o.shape?.map((d, i) => (i === 1 && d === old ? classes : d)) ?? null,
+    shape: o.shape?.map((d, i) => (i === 1 && d === head.classes ? classes : d)) ?? null,
   }));
-  return { ...imported.model, graph: { ...imported.model.graph, initializers, outputs } };
+  // A Constant that was made again stands among the initializers now.
+  const nodes = imported.model.graph.nodes.filter((n) => n.opType !== "Constant" || !head.axes.has(n.outputs[0] ?? ""));
+  return { ...imported.model, graph: { ...imported.model.graph, nodes, initializers, outputs } };
 }
+
+/** A layer's weight or bias, not the scale of a normalisation or the slope of a PRelu. */
+const isOfLayer = (name: string, imported: ImportedOnnx): boolean =>
+  imported.nodes.some(
+    (n) => n.inputs.includes(name) && (layerOps.has(n.opType) || n.opType === "Add" || n.opType === "Transpose"),
+  );

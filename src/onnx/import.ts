@@ -191,6 +191,8 @@ export function importOnnx(given: OnnxModel, options: ImportOptions): ImportedOn
   const nodes = needed(graph, output);
   const input = inputOf(graph, nodes, file);
   const uses = usesOf({ ...graph, nodes });
+  const seesImage = new Set([input.name]);
+  for (const n of nodes) if (n.inputs.some((x) => seesImage.has(x))) for (const o of n.outputs) seesImage.add(o);
   const roles = new Map<string, InitializerRole>();
   // The map of uses is in the order of reading, so parameters come in the order of the network.
   for (const name of uses.keys()) {
@@ -207,7 +209,12 @@ export function importOnnx(given: OnnxModel, options: ImportOptions): ImportedOn
           got: tensor?.dtype ?? "nothing",
         });
       }
-      return { name, tensor, module: moduleOf(name, uses.get(name)?.[0]?.node), layerWeight: isLayerWeight(name, tensor, uses) };
+      return {
+        name,
+        tensor,
+        module: moduleOf(name, uses.get(name)?.[0]?.node),
+        layerWeight: isLayerWeight(name, tensor, uses, seesImage),
+      };
     });
   const [parameters, buffers] = [tensorsOf("parameter"), tensorsOf("buffer")];
   const trained = new Set([...parameters, ...buffers].map((p) => p.name));

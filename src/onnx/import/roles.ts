@@ -104,9 +104,32 @@ function reach(name: string, uses: RoleContext["uses"], seen = new Set<string>()
   return found;
 }
 
-/** Whether a parameter is the matrix or kernel of a layer, not its bias, a scale or an embedding. */
-export const isLayerWeight = (name: string, t: Tensor, uses: RoleContext["uses"]): boolean =>
-  t.shape.length >= 2 && reach(name, uses).weight;
+/**
+ * Whether a parameter is the matrix or kernel of a layer, not its bias, a scale or an embedding: it stands where an operator
+ * has its weight, or gets there through arithmetic of its own (standardised weights) and is no mere vector.
+ *
+ * @param seesImage names that depend on the image
+ */
+export function isLayerWeight(
+  name: string,
+  t: Tensor,
+  uses: RoleContext["uses"],
+  seesImage: ReadonlySet<string>,
+): boolean {
+  if (t.shape.length < 2) return false;
+  if (reach(name, uses).weight) return true;
+  if (t.shape.filter((d) => d > 1).length < 2) return false;
+  const seen = new Set<string>();
+  const arrives = (value: string): boolean => {
+    if (seen.has(value)) return false;
+    seen.add(value);
+    return (uses.get(value) ?? []).some(
+      ({ node, input }) =>
+        weightInputs[node.opType]?.includes(input) || node.outputs.some((o) => !seesImage.has(o) && arrives(o)),
+    );
+  };
+  return arrives(name);
+}
 
 /**
  * The role of one initializer. In order:
