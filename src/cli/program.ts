@@ -1,6 +1,7 @@
 /** @file Builds commander's program from our commands: arguments, options under their headings, help with defaults and examples. */
 import { Command as Commander, CommanderError, Option } from "commander";
 import type { Command, Context } from "./command.js";
+import type { OptionSpec, OptionValues } from "./options.js";
 import { usageError } from "./usage.js";
 
 export interface Invocation {
@@ -97,18 +98,23 @@ METALR_DEBUG=1 adds the stack trace to an error message.`,
  * Options of one command from words that were kept in a file.
  * @throws {UsageError} words that this version does not understand
  */
-export function parseOptions(command: Command, words: readonly string[]): Readonly<Record<string, unknown>> {
-  let options: Readonly<Record<string, unknown>> = {};
+export function parseOptions<O extends Readonly<Record<string, OptionSpec<unknown>>>>(
+  name: string,
+  options: O,
+  words: readonly string[],
+): OptionValues<O> {
+  let found: unknown = {};
+  const command: Command = { name, summary: name, args: {}, options, examples: [], run: async () => undefined };
   const quiet = { out: () => {}, columns: 80, versions: {}, style: { bold: same, dim: same, warn: same } };
   const program = buildProgram([command], quiet, (invocation) => {
-    options = invocation.options;
+    found = invocation.options;
   });
   try {
-    program.parse([command.name, ...words], { from: "user" });
+    program.parse([name, ...words], { from: "user" });
   } catch (error) {
-    throw error instanceof CommanderError ? usageError(error, command.name) : error;
+    throw error instanceof CommanderError ? usageError(error, name) : error;
   }
-  return options;
+  return found as OptionValues<O>; // from these very options
 }
 
 const same = (text: string): string => text;

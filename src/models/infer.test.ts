@@ -22,8 +22,7 @@ describe("inferResNet", () => {
       name
         .replace(/^conv1/, "features.0")
         .replace(/^bn1/, "features.1")
-        .replace(/^layer(\d)/, (_, n: string) => `features.${Number(n) + 3}`)
-        .replace(/^fc/, "linear1"),
+        .replace(/^layer(\d)/, (_, n: string) => `features.${Number(n) + 3}`),
     );
     expect(inferResNet(released)).toEqual({ architecture: "resnet18", width: 4, channels: 1, classes: null });
   });

@@ -35,6 +35,7 @@ export function inferResNet(
   let bottleneck = false;
   let stem: Shape | null = null;
   let classes: number | null = null;
+  let released = false;
   for (const [name, { shape }] of tensors) {
     // The children of torchvision's network in order: 0 conv1, 1 bn1, (relu, maxpool,) 4 … 7 layer1 … layer4.
     const plain = name.replace(
@@ -42,6 +43,7 @@ export function inferResNet(
       (_, dot: string, n: string) => `${dot}layer${Number(n) - 3}.`,
     );
     const [, stage, block, rest] = /(?:^|\.)layer([1-4])\.(\d{1,3})\.(.+)$/.exec(plain) ?? [];
+    released ||= plain !== name;
     if (stage !== undefined && block !== undefined) {
       blocks[Number(stage) - 1] = Math.max(blocks[Number(stage) - 1] ?? 0, Number(block) + 1);
       if (rest === "conv3.weight") bottleneck = true;
@@ -52,5 +54,6 @@ export function inferResNet(
   const architecture = byBlocks[counts + (bottleneck ? "b" : "")];
   const [width, channels] = stem ?? [];
   if (architecture === undefined || width === undefined || channels === undefined) return null;
-  return { architecture, width, channels, classes };
+  // What follows the features of the released layout is a projection head, whatever its name.
+  return { architecture, width, channels, classes: released ? null : classes };
 }

@@ -1,7 +1,11 @@
 /** @file The commands in the order of the help. */
 import type { Command } from "../command.js";
+import { evaluate } from "./evaluate.js";
+import { exportRun } from "./export.js";
+import { inspect } from "./inspect.js";
 import { plot } from "./plot.js";
+import { predict } from "./predict.js";
 import { replay } from "./replay.js";
 import { train } from "./train.js";
 
-export const commands: readonly Command[] = [train, plot, replay];
+export const commands: readonly Command[] = [train, evaluate, predict, inspect, plot, exportRun, replay];

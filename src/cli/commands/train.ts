@@ -1,10 +1,9 @@
 /** @file `metalr train`: fine-tunes a network on a data set, fold by fold, into run folders. */
-import { FileError, UsageError } from "../../common/errors.js";
+import { UsageError } from "../../common/errors.js";
 import type { Split } from "../../data/types.js";
-import type { FileSystem } from "../../platform/types.js";
 import { join } from "../../records/files.js";
 import { formatDuration } from "../../records/format.js";
-import { foldFolders, kindOfFolder, readRun, readRunInfo } from "../../records/read.js";
+import { readRun } from "../../records/read.js";
 import { choiceInWords, headlineOf } from "../../records/run-record.js";
 import type { CrossValidationSummary } from "../../records/schema.js";
 import { evaluationText, headlineText, lrTable, summaryText } from "../../records/text.js";
@@ -17,6 +16,7 @@ import { type TrainFlags, trainFlags } from "../train/flags.js";
 import { header } from "../train/header.js";
 import { type Plan, planTraining } from "../train/plan.js";
 import { Progress } from "../train/progress.js";
+import { argumentsToResume } from "../train/stored.js";
 
 export const train: Command = defineCommand({
   name: "train",
@@ -76,7 +76,7 @@ async function trainPlan(
     command: context.commandLine,
     facts: {
       weights: plan.weights ?? "random",
-      arguments: resume ? await storedArguments(platform.files, folder) : context.argv.slice(1),
+      arguments: resume ? await argumentsToResume(platform.files, folder) : context.argv.filter((w) => w !== "train"),
     },
   };
   const single = splits.length === 1 && plan.folds === 1 ? splits[0] : undefined;
@@ -205,27 +205,8 @@ async function resumedOptions({ platform }: Context, folder: string, now: TrainF
       hint: `only ${free.map((k) => /--[a-z-]+/.exec(trainFlags[k].flags)?.[0] ?? k).join(", ")} may be given beside it`,
     });
   }
-  const stored = await storedArguments(platform.files, folder);
-  const then = parseOptions(train, stored) as TrainFlags; // of this very command
+  const stored = await argumentsToResume(platform.files, folder);
+  const then = parseOptions("train", trainFlags, stored);
   const changes = Object.fromEntries(Object.entries(now).filter(([, value]) => value !== undefined));
   return { ...then, ...changes };
-}
-
-/** The command line of a run that is to go on, from its run.json. @throws {FileError} not a run of this command */
-async function storedArguments(files: FileSystem, folder: string): Promise<string[]> {
-  const kind = await kindOfFolder(files, folder);
-  const [fold] = kind === "folds" ? await foldFolders(files, folder) : [];
-  const info = await readRunInfo(files, fold === undefined ? folder : join(folder, fold));
-  if (kind === "run" && /^fold-\d+$/.test(info.name)) {
-    throw new FileError(folder, {
-      problem: "is one fold of a cross-validation",
-      hint: `continue all of it: metalr train --resume ${folder.replace(/\/?fold-\d+\/*$/, "") || ".."}`,
-    });
-  }
-  const words = info.options["arguments"];
-  if (Array.isArray(words) && words.every((w): w is string => typeof w === "string")) return words;
-  throw new FileError(folder, {
-    problem: "is a run that was not started by metalr train, so its options are not known",
-    hint: "continue it with the program that started it",
-  });
 }
