@@ -157,6 +157,7 @@ async function pictures(): Promise<string> {
     const [width, height] = [9 + i, 20 - i];
     const raw = { width, height, channels } as const;
     const png = await sharp(noise(width * height * channels, i), { raw })
+      .toColourspace(channels === 1 ? "b-w" : "srgb")
       .png()
       .toBuffer();
     writeFileSync(join(folder, `${i}.png`), png);

@@ -1,0 +1,422 @@
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { zipSync } from "fflate";
+import { beforeAll, describe, expect, test } from "vitest";
+import { type Tensor, tensor } from "../common/tensor.js";
+import { writeNpz } from "../formats/npz.js";
+import { nodePlatform } from "../platform/node/index.js";
+import { openDataset } from "./open.js";
+import type { Dataset } from "./types.js";
+
+const platform = nodePlatform;
+const fixture = (name: string) => `fixtures/datasets/${name}.pkl`;
+const folder = mkdtempSync(join(tmpdir(), "metalr-"));
+
+/** Images per class of every fold or part. */
+const table = (d: Dataset): number[][] => {
+  const { division } = d;
+  const all = Uint32Array.from({ length: d.count }, (_, i) => i);
+  const parts =
+    division.kind === "folds"
+      ? division.folds
+      : division.kind === "official"
+        ? [division.train, division.validation ?? [], division.test ?? []]
+        : [all];
+  return parts.map((part) => d.classes.map((_, c) => [...part].filter((i) => d.labels[i] === c).length));
+};
+
+describe("the released layout", () => {
+  test("five folds of (X, y), with the released classes", async () => {
+    const d = await openDataset(fixture("pocus_five_folds"), { platform });
+    expect(d).toMatchObject({
+      name: "pocus_five_folds.pkl",
+      count: 19,
+      classes: ["covid19", "pneumonia", "regular"],
+      groups: null,
+      imageShape: { channels: 3, height: 4, width: 5, type: "uint8" },
+      notes: ["classes are named as in the released POCUS data: covid19, pneumonia, regular"],
+    });
+    expect(table(d)).toEqual([
+      [2, 1, 1],
+      [2, 1, 1],
+      [1, 1, 1],
+      [2, 1, 1],
+      [2, 1, 1],
+    ]);
+    expect(d.division.kind === "folds" && [...d.division.folds[2]!]).toEqual([8, 9, 10]); // five folds
+    expect(d.imageName(9)).toBe("fold 3, frame 1");
+    // Image 1 of fold 3 begins after 60 pixels; its fold's pixels begin at 14.
+    const image = await d.image(9);
+    expect(image).toMatchObject({ channels: 3, height: 4, width: 5 });
+    expect([...image.data.subarray(0, 3)]).toEqual([74, 75, 76]);
+    await d.close();
+  });
+
+  test.each(["five_folds_protocol_0", "five_folds_lists", "object_arrays"])("%s reads the same", async (name) => {
+    const d = await openDataset(fixture(name), { platform });
+    const reference = await openDataset(fixture("pocus_five_folds"), { platform });
+    expect(d.classes).toEqual(["0", "1", "2"]); // its name does not say that it is the released data
+    expect([d.count, d.labels, d.division, d.fingerprint]).toEqual([
+      19,
+      reference.labels,
+      reference.division,
+      reference.fingerprint,
+    ]);
+  });
+
+  test("folds of equal size that NumPy made into one array", async () => {
+    const d = await openDataset(fixture("folds_of_equal_size"), { platform });
+    expect(table(d)).toEqual([
+      [1, 2],
+      [2, 1],
+    ]);
+  });
+
+  test("one array without folds", async () => {
+    const d = await openDataset(fixture("one_array"), { platform, classes: ["sick", "well"] });
+    expect([d.division, d.classes, d.imageName(3)]).toEqual([{ kind: "none" }, ["sick", "well"], "image 3"]);
+  });
+
+  test("in a zip, and in parts of one", async () => {
+    const zip = zipSync({
+      "pocus_five_folds.pkl": readFileSync(fixture("pocus_five_folds")),
+      "__MACOSX/._x": new Uint8Array(1),
+    });
+    writeFileSync(join(folder, "data.zip"), zip);
+    const third = Math.ceil(zip.length / 3);
+    for (let part = 0; part < 3; part++) {
+      writeFileSync(join(folder, `data.zip.00${part + 1}`), zip.subarray(part * third, (part + 1) * third));
+    }
+    const reference = await openDataset(fixture("pocus_five_folds"), { platform });
+    for (const name of ["data.zip", "data.zip.001"]) {
+      const d = await openDataset(join(folder, name), { platform });
+      expect([d.name, d.fingerprint, d.classes]).toEqual([name, reference.fingerprint, reference.classes]);
+    }
+  });
+});
+
+describe("what a pickle may not hold", () => {
+  const cases: [name: string, message: string][] = [
+    [
+      "not_a_pair",
+      ": the pickle does not hold images and labels\n  expected (X, y): a list of arrays [n,3,H,W], one for each fold, and a list of labels\n  got      a dictionary of 1",
+    ],
+    [
+      "folds_differ",
+      ": X and y differ in their number of folds\n  expected as many arrays of labels as arrays of images, at least one\n  got      X is a list of 2, y is a list of 1",
+    ],
+    [
+      "labels_differ",
+      ": y[1]: numbers of images and labels differ\n  expected 4 labels, one for each image\n  got      3 labels",
+    ],
+    [
+      "list_of_images",
+      ": X[0]: is not an array of images\n  expected a NumPy array [n,3,H,W]\n  got      a list of 4\n  hint     stack images of one size with numpy.stack before saving",
+    ],
+    [
+      "label_outside",
+      ": fold 2, frame 3: label is outside the classes\n  expected 0 to 7 (there are 8 images)\n  got      99",
+    ],
+    [
+      "label_negative",
+      ": y[1]: label is not a class number\n  expected whole numbers from 0\n  got      -1 for image 1",
+    ],
+    [
+      "label_fraction",
+      ": y[1]: label is not a class number\n  expected whole numbers from 0\n  got      0.5 for image 1",
+    ],
+    ["empty_fold", ": X[1]: has no images\n  expected at least one image\n  got      [0,3,4,5]"],
+    ["one_class", ': all images have the same label\n  expected at least two classes\n  got      class "0" 8 times'],
+    [
+      "other_channels",
+      ": X[1]: images differ in kind from those of the first part\n  expected [4,3,4,5]\n  got      [4,1,4,5]",
+    ],
+    [
+      "nan_pixel",
+      ": X: pixel is not a finite number\n  got      NaN in image 2\n  hint     remove the image or repair its pixels",
+    ],
+  ];
+  test.each(cases)("%s", async (name, message) => {
+    await expect(openDataset(fixture(name), { platform })).rejects.toThrow(
+      expect.objectContaining({ code: "data", message: fixture(name) + message }),
+    );
+  });
+
+  test("labels outside the classes that the caller names", async () => {
+    await expect(openDataset(fixture("pocus_five_folds"), { platform, classes: ["a", "b"] })).rejects.toThrow(
+      "fixtures/datasets/pocus_five_folds.pkl: fold 1, frame 2: label is outside the classes\n  expected 0 to 1 (a, b)\n  got      2",
+    );
+  });
+});
+
+describe("npz", () => {
+  const images = (shape: number[], first = 0): Tensor =>
+    tensor(
+      "uint8",
+      shape,
+      Uint8Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => (i + first) & 255),
+    );
+  const labels = (...values: number[]): Tensor => tensor("uint8", [values.length, 1], Uint8Array.from(values));
+  const save = (arrays: Record<string, Tensor>): string => {
+    const path = join(folder, "data.npz");
+    writeFileSync(path, writeNpz(new Map(Object.entries(arrays)), { compress: true }));
+    return path;
+  };
+  const open = (arrays: Record<string, Tensor>) => openDataset(save(arrays), { platform });
+
+  test("MedMNIST's keys, grey", async () => {
+    const d = await open({
+      train_images: images([4, 5, 6]),
+      val_images: images([2, 5, 6]),
+      test_images: images([3, 5, 6]),
+      train_labels: labels(0, 1, 1, 0),
+      val_labels: labels(1, 0),
+      test_labels: labels(1, 1, 0),
+    });
+    expect(table(d)).toEqual([
+      [2, 2],
+      [1, 1],
+      [1, 2],
+    ]);
+    expect(d.imageShape).toEqual({ channels: 1, height: 5, width: 6, type: "uint8" });
+    expect([d.imageName(4), d.imageName(8)]).toEqual(["validation, image 0", "test, image 2"]);
+    expect((await d.image(5)).data[0]).toBe(30);
+  });
+
+  test("colour last becomes planar; colour first stays", async () => {
+    const last = await open({ train_images: images([2, 4, 5, 3]), train_labels: labels(0, 1) });
+    const image = await last.image(0);
+    expect(image).toMatchObject({ channels: 3, height: 4, width: 5 });
+    expect([...image.data.subarray(0, 3), image.data[20], image.data[40]]).toEqual([0, 3, 6, 1, 2]);
+    const first = await open({ train_images: images([2, 3, 4, 5]), train_labels: labels(0, 1) });
+    expect([...(await first.image(0)).data.subarray(0, 3)]).toEqual([0, 1, 2]);
+    expect(first.division).toMatchObject({ kind: "official", validation: null, test: null });
+  });
+
+  test("volumes have a depth", async () => {
+    const d = await open({ x: images([2, 4, 5, 6]), y: labels(0, 1) });
+    expect(d.imageShape).toEqual({ channels: 1, depth: 4, height: 5, width: 6, type: "uint8" });
+    expect(await d.image(1)).toMatchObject({ channels: 1, depth: 4, height: 5, width: 6 });
+  });
+
+  test.each([[["x", "y"]], [["images", "labels"]], [["X", "target"]]])(
+    "%s, without division",
+    async ([x = "", y = ""]) => {
+      const d = await open({ [x]: images([4, 5, 6]), [y]: labels(0, 1, 1, 0) });
+      expect([d.division.kind, d.count]).toEqual(["none", 4]);
+    },
+  );
+
+  test("Keras' x_train and y_test, and folds by name", async () => {
+    const keras = await open({
+      x_train: images([2, 5, 6]),
+      y_train: labels(0, 1),
+      x_test: images([2, 5, 6]),
+      y_test: labels(1, 0),
+    });
+    expect(table(keras)).toEqual([
+      [1, 1],
+      [0, 0],
+      [1, 1],
+    ]);
+    const folds = await open({
+      fold1_images: images([2, 5, 6]),
+      fold1_labels: labels(0, 1),
+      fold0_images: images([1, 5, 6]),
+      fold0_labels: labels(1),
+    });
+    expect(table(folds)).toEqual([
+      [0, 1],
+      [1, 1],
+    ]);
+  });
+
+  test("fold and group of every image", async () => {
+    const d = await open({
+      images: images([4, 5, 6]),
+      labels: labels(0, 1, 1, 0),
+      fold: labels(2, 1, 2, 1),
+      group: labels(7, 8, 7, 9),
+      remarks: labels(0),
+    });
+    expect(d.division).toEqual({ kind: "folds", folds: [Uint32Array.of(1, 3), Uint32Array.of(0, 2)] });
+    expect(d.groups).toEqual(["7", "8", "7", "9"]);
+    expect(d.notes).toEqual(["arrays that are not used: remarks"]);
+  });
+
+  test("16-bit stays 16-bit, bool becomes black and white, other types become float", async () => {
+    const y = labels(0, 1);
+    const u16 = await open({ x: tensor("uint16", [2, 1, 2], Uint16Array.of(0, 65535, 3, 4)), y });
+    expect((await u16.image(0)).data).toEqual(Uint16Array.of(0, 65535));
+    const bool = await open({ x: tensor("bool", [2, 1, 2], Uint8Array.of(0, 1, 1, 0)), y });
+    expect((await bool.image(0)).data).toEqual(Uint8Array.of(0, 255));
+    const i64 = await open({ x: tensor("int64", [2, 1, 2], BigInt64Array.of(-1000n, 0n, 5n, 3000n)), y });
+    expect((await i64.image(0)).data).toEqual(Float32Array.of(-1000, 0));
+    expect(i64.notes).toEqual(["x: float pixels from -1000 to 3000 are taken as they are, not divided by 255"]);
+  });
+
+  test("a class between others that no image has is noted", async () => {
+    const d = await open({ x: images([3, 5, 6]), y: labels(0, 2, 2) });
+    expect([d.classes, d.notes]).toEqual([["0", "1", "2"], ["no image has class 1"]]);
+  });
+
+  const refused: [string, Record<string, Tensor>, string][] = [
+    [
+      "several labels for each image",
+      { train_images: images([2, 5, 6]), train_labels: tensor("uint8", [2, 14], new Uint8Array(28)) },
+      ": train_labels: has 14 labels for each image\n  expected one class for each image, [n] or [n,1]\n  got      [2,14]\n  hint     multi-label data are not supported: keep one column, or write each image's class as one number",
+    ],
+    [
+      "no images and labels",
+      { a: images([2, 5, 6]) },
+      ": no images and labels among the arrays\n  expected train_images and train_labels (also val_ and test_), or x and y, or images and labels\n  got      a",
+    ],
+    [
+      "images without labels",
+      { train_images: images([2, 5, 6]), train_labels: labels(0, 1), test_images: images([1, 5, 6]) },
+      ': "test_images" has no labels beside it\n  got      train_images, train_labels, test_images',
+    ],
+    [
+      "two divisions",
+      { train_images: images([2, 5, 6]), train_labels: labels(0, 1), x: images([1, 5, 6]), y: labels(0) },
+      ": the arrays are divided in two ways at once\n  expected train, val and test, or folds, or one pair of images and labels\n  got      train_images, x",
+    ],
+    [
+      "two candidates",
+      { x: images([2, 5, 6]), images: images([2, 5, 6]), y: labels(0, 1) },
+      ": two arrays could be the images\n  got      x and images",
+    ],
+    [
+      "images of one dimension too few",
+      { x: images([2, 30]), y: labels(0, 1) },
+      ": x: images have the wrong shape\n  expected [n,H,W], [n,H,W,3], [n,3,H,W], or volumes [n,D,H,W]\n  got      [2,30]",
+    ],
+    [
+      "images without pixels",
+      { x: images([2, 0, 6]), y: labels(0, 1) },
+      ": x: images have no pixels\n  expected [n,H,W], [n,H,W,3], [n,3,H,W], or volumes [n,D,H,W]\n  got      [2,0,6]",
+    ],
+    [
+      "alpha",
+      { x: images([2, 5, 6, 4]), y: labels(0, 1) },
+      ": x: images have four channels\n  expected [n,H,W], [n,H,W,3], [n,3,H,W], or volumes [n,D,H,W]\n  got      [2,5,6,4]\n  hint     drop the alpha channel: images[..., :3]",
+    ],
+    [
+      "groups of another number",
+      { x: images([2, 5, 6]), y: labels(0, 1), group: labels(1) },
+      ": group: numbers of images and groups differ\n  expected 2 groups, one for each image\n  got      1 groups",
+    ],
+  ];
+  test.each(refused)("refused: %s", async (_, arrays, message) => {
+    await expect(open(arrays)).rejects.toThrow(
+      expect.objectContaining({ code: "data", message: join(folder, "data.npz") + message }),
+    );
+  });
+
+  test("the fingerprint changes with a pixel, a label and the division", async () => {
+    const x = images([4, 5, 6]);
+    const y = labels(0, 1, 1, 0);
+    const pixel = images([4, 5, 6]);
+    pixel.data[17] = 255;
+    const prints = [
+      await open({ x, y }),
+      await open({ x: pixel, y }),
+      await open({ x, y: labels(0, 1, 0, 1) }),
+      await open({ train_images: x, train_labels: y }),
+      await open({ x, y, fold: labels(0, 0, 1, 1) }),
+    ].map((d) => d.fingerprint);
+    expect(new Set(prints).size).toBe(5);
+    expect((await open({ x, y })).fingerprint).toBe(prints[0]);
+    expect(prints[0]).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
+describe("other files", () => {
+  beforeAll(() => {
+    writeFileSync(join(folder, "notes.txt"), "hello there");
+    writeFileSync(join(folder, "empty.pkl"), "");
+    writeFileSync(join(folder, "images.zip"), zipSync({ "a/1.png": new Uint8Array(9), "b/2.png": new Uint8Array(9) }));
+    writeFileSync(join(folder, "cut.pkl"), readFileSync(fixture("pocus_five_folds")).subarray(0, 700));
+  });
+
+  test.each<[string, string]>([
+    ["missing.pkl", ": does not exist\n  hint     check the path"],
+    [
+      "empty.pkl",
+      ": is empty\n  expected a file with content\n  got      0 bytes\n  hint     copy or download it again",
+    ],
+    [
+      "notes.txt",
+      ": is not a data set that is read here\n  expected a pickle of (X, y), .npz, a zip of these, a folder of images, or a CSV with path,label\n  got      text",
+    ],
+    [
+      "images.zip",
+      ": the zip does not hold one data set\n  expected one pickle, or the arrays of an .npz\n  got      2 files: a/1.png, b/2.png\n  hint     unpack archives of images and give the folder",
+    ],
+  ])("%s", async (name, message) => {
+    await expect(openDataset(join(folder, name), { platform })).rejects.toThrow(
+      expect.objectContaining({ message: join(folder, name) + message }),
+    );
+  });
+
+  test("a truncated pickle is an error of the file", async () => {
+    await expect(openDataset(join(folder, "cut.pkl"), { platform })).rejects.toThrow(
+      expect.objectContaining({ code: "file" }),
+    );
+  });
+});
+
+const data = "../shared/data";
+describe.skipIf(!existsSync(data))("real files (skipped without ../shared/data)", () => {
+  test("POCUS, from split zip parts", async () => {
+    const d = await openDataset(`${data}/pocus/pocus_data_all.zip.001`, {
+      platform,
+      groupsFile: `${data}/pocus/attribution.csv.gz`,
+    });
+    expect([d.count, d.classes]).toEqual([1721, ["covid19", "pneumonia", "regular"]]);
+    expect(table(d)).toEqual([
+      [69, 71, 208],
+      [63, 71, 209],
+      [64, 71, 209],
+      [63, 72, 208],
+      [63, 71, 209],
+    ]);
+    expect(new Set(d.groups).size).toBe(62);
+  });
+
+  test.each([
+    [
+      "breastmnist",
+      1,
+      [
+        [147, 399],
+        [21, 57],
+        [42, 114],
+      ],
+    ],
+    [
+      "retinamnist",
+      3,
+      [
+        [486, 128, 206, 194, 66],
+        [54, 12, 28, 20, 6],
+        [174, 46, 92, 68, 20],
+      ],
+    ],
+    [
+      "adrenalmnist3d",
+      1,
+      [
+        [929, 259],
+        [76, 22],
+        [229, 69],
+      ],
+    ],
+  ])("%s", async (name, channels, counts) => {
+    const d = await openDataset(`${data}/medmnist/${name}.npz`, { platform });
+    expect(table(d)).toEqual(counts);
+    expect(d.imageShape).toMatchObject({ channels, height: 28, width: 28 });
+    expect(d.imageShape.depth).toBe(name.endsWith("3d") ? 28 : undefined);
+  });
+});
