@@ -1,7 +1,7 @@
 /** @file Turns an ONNX model into a forward pass over our ops, with its parameters, running statistics and constants apart. */
 import { FileError, GraphError, ShapeError } from "../common/errors.js";
 import { type FloatTensor, formatShape, type Shape, type Tensor } from "../common/tensor.js";
-import { constant, constantTensor } from "../graph/build.js";
+import { constant, constantTensor, input as imageOf } from "../graph/build.js";
 import type { Value } from "../graph/value.js";
 import { NodeContext, type Pass, type StatisticsMode } from "./import/_context.js";
 import { fold } from "./import/fold.js";
@@ -228,10 +228,28 @@ export function importOnnx(given: OnnxModel, options: ImportOptions): ImportedOn
     return v;
   };
 
-  const forward: ImportedOnnx["forward"] = (value, x, { batchNorm }) => {
-    checkImage(x.shape, input, file);
-    const env = new Map<string, Value | null>([[input.name, x]]);
-    const updated = new Map<string, Value>();
+  const inFile = new Map<string, ReadonlyMap<string, Value | null>>();
+  /** All values with the batch of the file, for images of the same space as x; null where x has that batch. */
+  const valuesInFile = (x: Value, value: (name: string) => Value): ReadonlyMap<string, Value | null> | null => {
+    if (input.batch === null || input.batch === x.shape[0]) return null;
+    const shape = [input.batch, ...x.shape.slice(1)];
+    const key = shape.join();
+    const known = inFile.get(key);
+    if (known) return known;
+    const env = new Map<string, Value | null>([[input.name, imageOf(input.name, "float32", shape)]]);
+    pass(env, value, "batch", null, new Map());
+    inFile.set(key, env);
+    return env;
+  };
+
+  /** Runs all nodes; values by name end up in `env`, new running statistics in `updated`. */
+  const pass = (
+    env: Map<string, Value | null>,
+    value: (name: string) => Value,
+    batchNorm: StatisticsMode,
+    before: ReadonlyMap<string, Value | null> | null,
+    updated: Map<string, Value>,
+  ): Value => {
     const lookUp = (name: string): Value | null => {
       const made = env.get(name);
       if (made !== undefined) {
@@ -245,17 +263,18 @@ export function importOnnx(given: OnnxModel, options: ImportOptions): ImportedOn
     };
     const run = (list: readonly OnnxNode[]): void => {
       for (const node of list) {
-        const values = runNode(node, pass);
+        const values = runNode(node, context);
         node.outputs.forEach((name, i) => {
           if (name !== "") env.set(name, values[i] ?? null);
         });
       }
     };
-    const pass: Pass = {
+    const context: Pass = {
       file,
       opset: model.opsets.get("") ?? 0,
       batchNorm,
-      batch: { size: x.shape[0] ?? 0, inFile: input.batch },
+      batchInFile: input.batch,
+      inFile: (name) => before?.get(name) ?? null,
       value: lookUp,
       update: (name, v) => {
         if (!trained.has(name)) return;
@@ -269,7 +288,13 @@ export function importOnnx(given: OnnxModel, options: ImportOptions): ImportedOn
       },
     };
     run(nodes);
-    const logits = lookUp(output) ?? missing(file, output);
+    return lookUp(output) ?? missing(file, output);
+  };
+
+  const forward: ImportedOnnx["forward"] = (value, x, { batchNorm }) => {
+    checkImage(x.shape, input, file);
+    const updated = new Map<string, Value>();
+    const logits = pass(new Map([[input.name, x]]), value, batchNorm, valuesInFile(x, value), updated);
     if (batchNorm === "update") for (const b of buffers) if (!updated.has(b.name)) updated.set(b.name, value(b.name));
     return { logits, buffers: updated };
   };

@@ -15,8 +15,10 @@ export interface Pass {
   readonly file: string;
   readonly opset: number;
   readonly batchNorm: StatisticsMode;
-  /** Size of the batch in this pass, and the one written into the file where it is fixed there. */
-  readonly batch: { readonly size: number; readonly inFile: number | null };
+  /** Size of the batch where the file fixes it. */
+  readonly batchInFile: number | null;
+  /** A value as it is with the batch that the file fixes, where this pass has another one; null where it has none, or the same. */
+  inFile(name: string): Value | null;
   /** Value of a name; null where nobody made it yet. */
   value(name: string): Value | null;
   /** A new running statistic: read from now on under the same name. */
@@ -86,6 +88,17 @@ export class NodeContext {
   isKnown(i: number): boolean {
     const v = this.maybe(i);
     return v !== null && constantTensor(v) !== null;
+  }
+
+  /** Shape of input i with the batch that the file fixes; null where this pass has the same batch. */
+  shapeInFile(i: number): Shape | null {
+    return this.pass.inFile(this.node.inputs[i] ?? "")?.shape ?? null;
+  }
+  /** Whether the known input i is another one with the batch that the file fixes. */
+  grewByItself(i: number): boolean {
+    const then = this.pass.inFile(this.node.inputs[i] ?? "");
+    const before = then && constantTensor(then);
+    return before !== null && String(before.data) !== String(this.tensor(i).data);
   }
 
   int(key: string, otherwise?: number): number {

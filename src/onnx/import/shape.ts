@@ -5,20 +5,45 @@ import type { Value } from "../../graph/value.js";
 import { concat, expand, reshape, slice, transpose } from "../../ops/index.js";
 import type { ImportRule, ImportTable, NodeContext } from "./_context.js";
 
-/** Where a file was exported for a fixed batch, its size stands in constants; it gives way to the size of this pass. */
-function withBatch(c: NodeContext, x: Value, target: readonly number[]): readonly number[] {
-  const { size, inFile } = c.pass.batch;
-  const fixed = inFile !== null && inFile !== size && target[0] === inFile && x.shape[0] === size;
-  return fixed ? [size, ...target.slice(1)] : target;
+/** The shape that 0 (as the input) and −1 (the rest) in a target stand for; not whole where they do not fit. */
+function resolved(target: readonly number[], x: Shape, keepZeros: boolean): number[] {
+  const shape = target.map((d, i) => (d === 0 && !keepZeros ? (x[i] ?? 0) : d));
+  const open = shape.indexOf(-1);
+  if (open >= 0) shape[open] = sizeOf(x) / Math.max(1, sizeOf(shape.filter((_, i) => i !== open)));
+  return shape;
+}
+
+/**
+ * A file that was exported for a fixed batch has its size in constants; one axis of the result has to grow as one of the
+ * input has grown. Where that axis is split, a part of the batch's size is the batch. Else its place follows from the sizes
+ * before it, in reading order; right between two axes it is the second, but not the last one, which holds features.
+ *
+ * @param now shape of the input in this pass, `then` with the batch of the file, `result` what the file makes of that
+ */
+function regrown(now: Shape, then: Shape, result: readonly number[], batch: number): number[] {
+  const axis = then.findIndex((d, i) => d !== now[i]);
+  if (axis < 0) return [...result];
+  const before = sizeOf(then.slice(0, axis));
+  const merged = then[axis]!; // axis is one of both
+  const starts = result.map((_, i) => sizeOf(result.slice(0, i)));
+  const part =
+    merged === batch
+      ? -1
+      : result.findIndex((d, i) => d === batch && starts[i]! >= before && starts[i]! <= before * merged);
+  const held = result.findIndex((d, i) => starts[i] === before || starts[i]! * d > before); // one start each
+  const place = part >= 0 ? part : held === result.length - 1 && held > 0 && starts[held] === before ? held - 1 : held;
+  return result.map((d, i) => (i === place ? (d * now[axis]!) / merged : d));
 }
 
 const reshaped: ImportRule = (c) => {
   const x = c.x(0);
-  const target = withBatch(c, x, c.numbers(1));
+  const target = c.numbers(1);
   const keepZeros = c.flag("allowzero");
-  const shape = target.map((d, i) => (d === 0 && !keepZeros ? (x.shape[i] ?? 0) : d));
-  const open = shape.indexOf(-1);
-  if (open >= 0) shape[open] = sizeOf(x.shape) / Math.max(1, sizeOf(shape.filter((_, i) => i !== open)));
+  // A target that is computed from shapes has grown by itself.
+  const then = c.grewByItself(1) ? null : c.shapeInFile(0);
+  const shape = then
+    ? regrown(x.shape, then, resolved(target, then, keepZeros), c.pass.batchInFile ?? 0)
+    : resolved(target, x.shape, keepZeros);
   if (sizeOf(shape) !== sizeOf(x.shape) || shape.some((d) => d < 0 || !Number.isInteger(d))) {
     return c.refuse("the number of elements changes", {
       expected: `${sizeOf(x.shape)} (${formatShape(x.shape)})`,
@@ -27,6 +52,19 @@ const reshaped: ImportRule = (c) => {
     });
   }
   return reshape(x, shape);
+};
+
+/** A token for a batch of one, joined to images of another batch, is repeated for each of them. */
+const joined: ImportRule = (c) => {
+  const xs = c.inputs;
+  const axis = c.axis(c.int("axis"), xs[0]?.shape.length ?? 0);
+  const grown = xs.some((x, i) => String(c.shapeInFile(i) ?? x.shape) !== String(x.shape));
+  if (!grown || axis === 0) return concat(xs, axis);
+  const batch = Math.max(...xs.map((x) => x.shape[0] ?? 1));
+  return concat(
+    xs.map((x) => (x.shape[0] === 1 ? expand(x, [batch, ...x.shape.slice(1)]) : x)),
+    axis,
+  );
 };
 
 const flatten: ImportRule = (c) => {
@@ -205,9 +243,6 @@ const expanded: ImportRule = (c) => {
     const t = at(target, i);
     return t === 1 || t === -1 ? at(x.shape, i) : t;
   });
-  const { size, inFile } = c.pass.batch;
-  // "class token for a batch of one": a fixed batch in the file gives way to this pass's.
-  if (inFile !== null && inFile !== size && rank > 1 && target[0] === inFile && x.shape[0] === 1) wanted[0] = size;
   return expand(x, wanted);
 };
 
@@ -241,10 +276,7 @@ export const shapeTable: ImportTable = {
     );
     return transpose(x, perm);
   },
-  Concat: (c) => {
-    const xs = c.inputs;
-    return concat(xs, c.axis(c.int("axis"), xs[0]?.shape.length ?? 0));
-  },
+  Concat: joined,
   Slice: sliced,
   Split: split,
   Tile: tile,
