@@ -96,4 +96,6 @@ export interface Platform {
    * "dcmjs-codecs/build/dcmjs-native-codecs.wasm". Absent where the platform cannot give any.
    */
   packageFile?(path: string): Promise<Uint8Array>;
+  /** Who runs this, so that readers of a run folder can see whether its writer is still alive. Absent in browsers. */
+  readonly process?: { readonly pid: number; readonly host: string };
 }

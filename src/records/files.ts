@@ -8,6 +8,8 @@ import type { FileSystem } from "../platform/types.js";
 export const runFiles = {
   info: "run.json",
   events: "events.jsonl",
+  /** {pid, host} of the process that records the run, while it does. */
+  writer: "writer.json",
   checkpoints: "checkpoints",
   predictions: "predictions",
   tensorBoard: "tb",

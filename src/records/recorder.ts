@@ -17,7 +17,7 @@ import { TensorBoardEncoder } from "./tensorboard.js";
 export type Rasterize = (svg: string, options: { readonly scale: number }) => Promise<Uint8Array>;
 
 export interface RecorderOptions {
-  readonly platform: Pick<Platform, "files">;
+  readonly platform: Pick<Platform, "files" | "process">;
   /** Without it pictures are written as SVG only. */
   readonly rasterize?: Rasterize;
   /** When pictures are drawn; default "epoch": SVG after every epoch, PNG and report at the end. */
@@ -103,8 +103,10 @@ export class RunRecorder {
       return;
     }
     await this.flush();
-    if (event.type === "end") await this.illustrate("end");
-    else if (event.type === "epoch" && this.options.pictures !== "end") await this.illustrate("epoch");
+    if (event.type === "end") {
+      await this.illustrate("end");
+      await this.files.remove(join(this.folder, runFiles.writer)).catch(() => {}); // of no use from now on, and no harm
+    } else if (event.type === "epoch" && this.options.pictures !== "end") await this.illustrate("epoch");
   }
 
   /**
@@ -147,6 +149,9 @@ export class RunRecorder {
 
   private async start(event: StartEvent): Promise<void> {
     await this.flush();
+    const writer = this.options.platform.process;
+    if (writer !== undefined)
+      await this.files.writeAtomic(join(this.folder, runFiles.writer), `${JSON.stringify(writer)}\n`);
     this.builder = new RunBuilder(this.info);
     const kept = await cutEventLog(this.files, join(this.folder, runFiles.events), event.resumedAt);
     const hole = holeIn(kept, event.resumedAt);

@@ -1,4 +1,5 @@
 /** @file The machine as Node sees it. */
+import { hostname } from "node:os";
 import type { Platform } from "../types.js";
 import { nodeFiles } from "./files.js";
 import { nodeImages } from "./images.js";
@@ -12,4 +13,5 @@ export const nodePlatform: Platform = {
   inflate,
   threads: nodeThreads,
   packageFile,
+  process: { pid: process.pid, host: hostname() },
 };
