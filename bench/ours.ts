@@ -3,13 +3,12 @@ import { createInterface } from "node:readline";
 import { UsageError } from "../src/common/errors.js";
 import { Random } from "../src/common/random.js";
 import { int64, type Shape, sizeOf, type Tensor, zeros } from "../src/common/tensor.js";
-import { compilePortable } from "../src/compile/compile.js";
-import type { Compiled } from "../src/compile/types.js";
-import type { Graph } from "../src/graph/value.js";
+import type { LoweringName } from "../src/compile/types.js";
 import { finetune, inferenceGraph, type Method, metalr, type StepProgram } from "../src/methods/index.js";
 import { createModel } from "../src/models/index.js";
 import type { Model } from "../src/models/types.js";
 import { nodeExecutor } from "../src/platform/node/onnxRuntime.js";
+import { type Compiler, chooseCompiler } from "../src/runtime/lowering.js";
 import { type LabelledBatch, Stepper } from "../src/runtime/stepper.js";
 import type { Executor } from "../src/runtime/types.js";
 import { partKinds, partOfStep } from "./parts.js";
@@ -18,15 +17,23 @@ import type { Workload } from "./workloads.js";
 
 interface Engine {
   readonly executor: Executor;
-  readonly compile: (graph: Graph) => Compiled;
+  readonly compiler: Compiler;
 }
 
+const lowerings: readonly (LoweringName | "auto")[] = ["auto", "blocked", "portable"];
+
 /** Two threads, as the peers have. */
-function engine(name: string): Engine {
-  if (name === "auto" || name === "onnxruntime") {
-    return { executor: nodeExecutor({ threads: 2 }), compile: compilePortable };
+async function engine(name: string, lowering: string): Promise<Engine> {
+  const executors = ["auto", "onnxruntime"];
+  if (!executors.includes(name)) {
+    throw new UsageError("--executor", { problem: "no such executor", expected: executors.join(", "), got: name });
   }
-  throw new UsageError("--executor", { problem: "no such executor", expected: "auto, onnxruntime", got: name });
+  const wanted = lowerings.find((l) => l === lowering);
+  if (wanted === undefined) {
+    throw new UsageError("--lowering", { problem: "no such lowering", expected: lowerings.join(", "), got: lowering });
+  }
+  const executor = nodeExecutor({ threads: 2 });
+  return { executor, compiler: await chooseCompiler(executor, wanted) };
 }
 
 /** The same network with its parameters dealt evenly to n groups, in their order. */
@@ -61,7 +68,7 @@ type Run = () => Promise<unknown>;
 
 /** A program outside of a stepper: state as it starts, gradients and slots random, the same inputs every time. */
 async function alone(engine: Engine, step: StepProgram, batches: readonly LabelledBatch[]): Promise<Run> {
-  const program = await engine.executor.load(engine.compile(step.graph));
+  const program = await engine.executor.load(engine.compiler.compile(step.graph));
   const start = new Map(step.state.map((spec) => [`state/${spec.name}`, spec]));
   const [train, validation] = batches;
   const given = new Map([
@@ -90,7 +97,7 @@ const positive = (t: Tensor): Tensor =>
 async function stepping(engine: Engine, model: Model, method: Method, batches: readonly LabelledBatch[]): Promise<Run> {
   const [train, validation] = batches;
   if (!train) throw new Error("no training batch");
-  const stepper = new Stepper(engine.executor, model, method, { compile: engine.compile });
+  const stepper = new Stepper(engine.executor, model, method, { compile: engine.compiler.compile });
   let step = 0;
   return async () => {
     step++;
@@ -122,8 +129,8 @@ class Bench {
   }
 
   private async inference(shape: Shape): Promise<Run> {
-    const { executor, compile } = this.engine;
-    const program = await executor.load(compile(inferenceGraph(this.model, shape)));
+    const { executor, compiler } = this.engine;
+    const program = await executor.load(compiler.compile(inferenceGraph(this.model, shape)));
     const weights = [...this.model.weights].map(([name, t]) => [`state/model/${name}`, t] as const);
     const x = this.batches[0]?.x;
     if (!x) throw new Error("no batch");
@@ -145,7 +152,8 @@ class Bench {
   }
 
   facts() {
-    return { executor: this.engine.executor.description, groups: this.model.groups.length };
+    const { executor, compiler } = this.engine;
+    return { executor: executor.description, lowering: compiler.lowering, groups: this.model.groups.length };
   }
 }
 
@@ -154,14 +162,14 @@ type Request =
   | { readonly cmd: "step"; readonly kind: StepKind }
   | { readonly cmd: "peak" };
 
-function load({ workload: w, executor, groups, kind }: Extract<Request, { cmd: "load" }>): Promise<Bench> {
+async function load(request: Extract<Request, { cmd: "load" }>): Promise<Bench> {
+  const { workload: w, executor = "auto", lowering = "auto", groups, kind } = request;
+  const chosen = await engine(executor, lowering);
   const model = createModel(w.model, { classes: w.classes });
   const batch = () => ({ x: normal([w.batch, 3, w.size, w.size]), y: labels(w.batch, w.classes) });
-  const bench = new Bench(engine(executor ?? "auto"), groups === undefined ? model : regrouped(model, groups), [
-    batch(),
-    batch(),
-  ]);
-  return bench.step(kind).then(() => bench);
+  const bench = new Bench(chosen, groups === undefined ? model : regrouped(model, groups), [batch(), batch()]);
+  await bench.step(kind);
+  return bench;
 }
 
 let bench: Bench | null = null;

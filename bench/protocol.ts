@@ -29,6 +29,8 @@ export interface LoadOptions {
   readonly channelsLast?: boolean;
   /** For ours: "auto", or the executor to use. */
   readonly executor?: string;
+  /** For ours: "auto", "blocked" or "portable". */
+  readonly lowering?: string;
   /** For ours: number of layer groups, instead of the model's own. */
   readonly groups?: number;
 }

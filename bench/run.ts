@@ -33,6 +33,7 @@ usage: npm run bench -- [options]        (npm run --silent bench -- --json for m
   --workload NAME      one of ${[...sets.keys()].join(", ")}, or model-size-bBATCH such as resnet18-64-b128; may be repeated
                        (default: all)
   --executor NAME      what runs our step (default: auto)
+  --lowering NAME      auto, blocked or portable: how our step becomes ONNX (default: auto)
   --peer-python PATH   a Python with PyTorch 1.13 or 2.x (default: /usr/bin/python3; without torch the peers are skipped)
   --rounds N           measured steps of everybody (default: 5)
   --parts              also the parts of the step, plain fine-tuning and inference (default: for resnet18-64-b128 only)
@@ -54,6 +55,7 @@ const mainKind: Readonly<Record<ContenderName, StepKind>> = {
 interface Options {
   readonly python: string | null;
   readonly executor: string;
+  readonly lowering: string;
   readonly groups: number | undefined;
   readonly rounds: number;
   readonly parts: boolean;
@@ -63,8 +65,11 @@ async function startOurs(workload: Workload, options: Options): Promise<[Contend
   const program = fileURLToPath(new URL("./ours.ts", import.meta.url));
   const ours = new Contender("ours", process.execPath, ["--import", "tsx", program]);
   try {
-    const { executor, groups } = options;
-    return [ours, await ours.load(workload, { kind: "metalr", executor, ...(groups !== undefined && { groups }) })];
+    const { executor, lowering, groups } = options;
+    return [
+      ours,
+      await ours.load(workload, { kind: "metalr", executor, lowering, ...(groups !== undefined && { groups }) }),
+    ];
   } catch (error) {
     await ours.close();
     throw error;
@@ -132,6 +137,7 @@ function parse(args: readonly string[]) {
       options: {
         workload: { type: "string", multiple: true, default: ["all"] },
         executor: { type: "string", default: "auto" },
+        lowering: { type: "string", default: "auto" },
         "peer-python": { type: "string", default: "/usr/bin/python3" },
         rounds: { type: "string", default: "5" },
         parts: { type: "boolean", default: false },
@@ -165,7 +171,14 @@ async function main(args: readonly string[]): Promise<void> {
   for (const workload of chosen) {
     say(`${workload.name} …`);
     const parts = given.parts || workload.name === "resnet18-64-b128";
-    const one = await measure(workload, { python: torch && python, executor: given.executor, groups, rounds, parts });
+    const one = await measure(workload, {
+      python: torch && python,
+      executor: given.executor,
+      lowering: given.lowering,
+      groups,
+      rounds,
+      parts,
+    });
     measured.push(one);
     for (const name of contenders) {
       const result = one.contenders[name];
