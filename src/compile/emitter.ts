@@ -95,7 +95,10 @@ export class Emitter implements Lowering {
         attributes: {},
       });
     }
-    const nodes = forward(this.nodes);
+    const nodes = live(
+      forward(this.nodes),
+      outputs.map((o) => o.name),
+    );
     const opsets = new Map([...this.domains].map((d) => [d, d === "" ? OPSET : 1]));
     const bytes = encodeOnnx({
       irVersion: IR_VERSION,
@@ -125,4 +128,16 @@ function forward(nodes: readonly OnnxNode[]): OnnxNode[] {
   }
   const swap = (names: readonly string[]) => names.map((s) => renamed.get(s) ?? s);
   return nodes.filter((n) => !dropped.has(n)).map((n) => ({ ...n, inputs: swap(n.inputs), outputs: swap(n.outputs) }));
+}
+
+/** Without the nodes that no output needs: a lowering may emit a value that its readers then do without. */
+function live(nodes: readonly OnnxNode[], outputs: readonly string[]): OnnxNode[] {
+  const needed = new Set(outputs);
+  const kept: OnnxNode[] = [];
+  for (const n of [...nodes].reverse()) {
+    if (!n.outputs.some((o) => needed.has(o))) continue;
+    for (const i of n.inputs) needed.add(i);
+    kept.push(n);
+  }
+  return kept.reverse();
 }

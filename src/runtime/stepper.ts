@@ -4,7 +4,7 @@ import { formatShape, type Shape, sameShape, type Tensor, zeros } from "../commo
 import { reorderWeight } from "../compile/blocked/layout.js";
 import type { Compiled } from "../compile/types.js";
 import type { Graph } from "../graph/value.js";
-import type { Clock, Method, StateSpec, StepShapes } from "../methods/types.js";
+import { type Clock, type Method, phaseAt, phasesOf, type StateSpec, type StepShapes } from "../methods/types.js";
 import type { Model } from "../models/types.js";
 import { chooseCompiler } from "./lowering.js";
 import type { Executor, Program } from "./types.js";
@@ -36,6 +36,8 @@ export class Stepper {
   private readonly prepared = new Map<string, Promise<Prepared>>();
   private current = new Map<string, Tensor>();
   private spare = new Map<string, Tensor>();
+  /** `current` in C order, until it changes. */
+  private inOrder: ReadonlyMap<string, Tensor> | null = null;
   /** Block of each state tensor that the compiled step keeps in the blocked weight layout. */
   private readonly blocks = new Map<string, number>();
 
@@ -54,6 +56,7 @@ export class Stepper {
     for (const { name, block } of program.compiled.inputs) {
       if (block !== undefined && name.startsWith("state/")) this.blocks.set(name.slice("state/".length), block);
     }
+    this.inOrder = null;
     for (const spec of step.state) {
       if (!this.current.has(spec.name)) this.current.set(spec.name, this.reorder(spec.name, spec.initial(), "pack"));
       if (spec.changes && !this.spare.has(spec.name)) {
@@ -63,13 +66,26 @@ export class Stepper {
     return { program, state: step.state };
   }
 
-  /** Compiles for these shapes now, so that the first step does not wait; makes the state if there is none. */
-  async ready(shapes: StepShapes): Promise<Compiled> {
-    return (await this.programFor(shapes)).program.compiled;
+  /**
+   * Compiles for these shapes now, all phases of the method, so that the first step does not wait; makes the state if there is none.
+   * @returns the step of the first phase
+   */
+  async ready({ train, validation }: StepShapes): Promise<Compiled> {
+    const compiled: Compiled[] = [];
+    for (const phase of phasesOf(this.method)) {
+      const shapes = {
+        train,
+        ...(phase.validation && validation && { validation }),
+        ...(phase.name && { phase: phase.name }),
+      };
+      compiled.push((await this.programFor(shapes)).program.compiled);
+    }
+    return compiled[0]!; // a method has a phase at least
   }
 
   private async programFor(shapes: StepShapes): Promise<Prepared> {
-    const key = `${formatShape(shapes.train)} ${shapes.validation ? formatShape(shapes.validation) : ""}`;
+    const { train, validation, phase = "" } = shapes;
+    const key = `${formatShape(train)} ${validation ? formatShape(validation) : ""} ${phase}`;
     let found = this.prepared.get(key);
     if (!found) {
       found = this.prepare(shapes);
@@ -84,8 +100,10 @@ export class Stepper {
    * @throws {TrainingError} when a loss is not a number: then the state is still that before the step
    */
   async step(train: LabelledBatch, validation: LabelledBatch | null, clock: Clock): Promise<StepReport> {
-    const shapes: { train: Shape; validation?: Shape } = { train: train.x.shape };
-    if (this.method.needsValidation) {
+    const phase = phaseAt(this.method, clock);
+    const shapes: { train: Shape; validation?: Shape; phase?: string } = { train: train.x.shape };
+    if (phase.name) shapes.phase = phase.name;
+    if (phase.validation) {
       if (!validation) throw new InternalError(`${this.method.name} needs a validation batch`);
       shapes.validation = validation.x.shape;
     }
@@ -109,6 +127,7 @@ export class Stepper {
       if (name.startsWith("report/")) report[name.slice("report/".length)] = t;
     }
     this.refuseNotANumber(report, clock);
+    this.inOrder = null;
     for (const { name, changes } of state) {
       if (!changes) continue;
       const [now, next] = [this.current.get(name)!, this.spare.get(name)!]; // both exist: prepare
@@ -141,7 +160,8 @@ export class Stepper {
 
   /** The state by name, in C order; some tensors are the stepper's own: copy what must outlive the next step. */
   get state(): ReadonlyMap<string, Tensor> {
-    return new Map([...this.current].map(([name, t]) => [name, this.reorder(name, t, "unpack")]));
+    this.inOrder ??= new Map([...this.current].map(([name, t]) => [name, this.reorder(name, t, "unpack")]));
+    return this.inOrder;
   }
 
   /** Learning rates per layer group; writing them changes the next step. */
@@ -149,6 +169,12 @@ export class Stepper {
     const lr = this.current.get("lr");
     if (lr?.dtype !== "float32") throw new InternalError("the state has no learning rates: call ready() first");
     return lr.data;
+  }
+
+  /** Rates that reached the layer groups in the last step: `lr` times a schedule, where the method has one. */
+  get effectiveLr(): Float32Array {
+    const rates = this.current.get("effectiveLr");
+    return rates?.dtype === "float32" ? rates.data : this.lr;
   }
 
   /**
@@ -167,6 +193,7 @@ export class Stepper {
         });
       }
     }
+    this.inOrder = null;
     for (const name of this.current.keys()) {
       const saved = state.get(name)!; // checked above
       const copy = { ...saved, data: saved.data.slice() } as Tensor; // a copy of the same dtype

@@ -81,30 +81,38 @@ export function convRule(c: Context, node: Node): boolean {
   return true;
 }
 
-/** w [O, I, k, k] for the transposed convolution: [I, O] with the kernel turned by 180°, in the weight layout. */
-function turned(c: Context, w: Value): string {
+/**
+ * w [O, I, k, k] with inputs and outputs exchanged, and its taps picked anew: [phases·I, O, …] in the weight layout.
+ * @param phases for each group of output channels the taps of w in the order of the new kernel; null is a tap of zeros
+ */
+function exchanged(c: Context, w: Value, phases: readonly (readonly (number | null)[])[]): string {
   const { e, block: b } = c;
   const [o, i, kh, kw] = four(w);
   const taps = kh * kw;
   const split = e.emit("Reshape", [c.get(w, "weight"), e.vector([o / b, i / b, taps, b, b])]);
-  const turnedTaps =
-    taps === 1
-      ? split
-      : e.emit(
-          "Gather",
-          [
-            split,
-            e.constant({
-              dtype: "int64",
-              shape: [taps],
-              data: BigInt64Array.from({ length: taps }, (_, t) => BigInt(taps - 1 - t)),
-            }),
-          ],
-          { axis: int(2) },
-        );
-  const moved = e.emit("Transpose", [turnedTaps], { perm: ints([1, 0, 2, 3, 4]) });
-  return e.emit("Reshape", [transposeBlocks(c, moved, (i / b) * (o / b) * taps), e.vector([i, o, kh, kw])]);
+  const moved = e.emit("Transpose", [split], { perm: ints([1, 0, 2, 3, 4]) });
+  const blocks = transposeBlocks(c, moved, (i / b) * (o / b) * taps);
+  const flat = e.emit("Reshape", [blocks, e.vector([i / b, o / b, taps, b * b])]);
+  const wanted = phases.flat();
+  const padded = wanted.includes(null) ? e.emit("Pad", [flat, e.vector([0, 0, 0, 0, 0, 0, 1, 0])]) : flat;
+  const indices = BigInt64Array.from(wanted, (t) => BigInt(t ?? taps));
+  const picked = e.emit("Gather", [padded, e.constant({ dtype: "int64", shape: [wanted.length], data: indices })], {
+    axis: int(2),
+  });
+  if (phases.length === 1) return picked;
+  const grouped = e.emit("Reshape", [
+    picked,
+    e.vector([i / b, o / b, phases.length, wanted.length / phases.length, b * b]),
+  ]);
+  return e.emit("Transpose", [grouped], { perm: ints([2, 0, 1, 3, 4]) });
 }
+
+/** The kernel turned by 180°: taps from last to first. */
+const turned = (c: Context, w: Value): string => {
+  const [o, i, kh, kw] = four(w);
+  const taps = Array.from({ length: kh * kw }, (_, t) => kh * kw - 1 - t);
+  return c.e.emit("Reshape", [exchanged(c, w, [taps]), c.e.vector([i, o, kh, kw])]);
+};
 
 /**
  * Every b×b block transposed, as a product with the unit matrix: exact (times 1, plus zeros), on all threads, and ten times
@@ -128,32 +136,41 @@ export function inputGradRule(c: Context, node: Node): boolean {
   if (!form) return false;
   const [n, ch, h, width] = four(dx);
   const { kernel: k, stride: s } = form;
-  const weight = turned(c, w);
+  const put = (strip: string, clean: boolean) => {
+    c.put(dx, "strip", strip, clean);
+    return true;
+  };
   if (s === 1) {
     const pad = (k - 1) / 2;
     const input = k === 3 ? c.clean(dy) : c.get(dy, "strip");
-    const name = e.emit("Conv", [input, weight], convAttributes([k, k], [1, 1], [pad, pad, pad, pad]), NCHWC);
-    c.put(dx, "strip", name, k === 1 && c.isClean(dy));
-    return true;
+    const attributes = convAttributes([k, k], [1, 1], [pad, pad, pad, pad]);
+    return put(e.emit("Conv", [input, turned(c, w)], attributes, NCHWC), k === 1 && c.isClean(dy));
   }
-  // Stride 2: zeros between the pixels, then stride 1. A 1×1 kernel comes first: it does not mix pixels.
-  const spread = (name: string, channels: number, [rows, columns]: readonly [number, number]) => {
-    const six = e.emit("Reshape", [name, e.vector([(channels / b) * rows, 1, columns, b])]);
-    const padded = e.emit("Pad", [six, e.vector([0, 0, 0, 0, 0, 1, 0, b])]);
-    return e.emit("Reshape", [padded, e.vector([1, channels, 2 * rows, 2 * columns])]);
-  };
-  const small: readonly [number, number] = [h / 2, n * (width / 2 + 1)];
-  let wide: string;
+  const columns = n * (width / 2 + 1);
+  const source = c.clean(dy);
+  let wide: string; // strip of dx with two padding columns
   if (k === 1) {
-    const low = e.emit("Conv", [c.clean(dy), weight], convAttributes([1, 1], [1, 1], [0, 0, 0, 0]), NCHWC);
-    wide = spread(low, ch, small);
+    // The kernel does not mix pixels: it comes first, then a zero after each pixel and each row.
+    const low = e.emit("Conv", [source, turned(c, w)], convAttributes([1, 1], [1, 1], [0, 0, 0, 0]), NCHWC);
+    const rows = e.emit("Reshape", [low, e.vector([(ch / b) * (h / 2), 1, columns, b])]);
+    wide = e.emit("Pad", [rows, e.vector([0, 0, 0, 0, 0, 1, 0, b])]);
   } else {
-    const zeros = spread(c.clean(dy), dy.shape[1]!, small); // dy has four axes
-    wide = e.emit("Conv", [zeros, weight], convAttributes([3, 3], [1, 1], [1, 1, 1, 1]), NCHWC);
+    // dx at even and odd rows and columns are four convolutions of dy with parts of the kernel; as one with 4·C channels:
+    // even positions see tap 1 of dy[o]; odd ones tap 2 of dy[o] and tap 0 of dy[o + 1].
+    const line = [
+      [1, null],
+      [2, 0],
+    ] as const;
+    const phases = line.flatMap((rows) =>
+      line.map((cols) => rows.flatMap((i) => cols.map((j) => (i === null || j === null ? null : 3 * i + j)))),
+    );
+    const weight = e.emit("Reshape", [exchanged(c, w, phases), e.vector([4 * ch, dy.shape[1]!, 2, 2])]); // dy has four axes
+    const parts = e.emit("Conv", [source, weight], convAttributes([2, 2], [1, 1], [0, 0, 1, 1]), NCHWC);
+    const split = e.emit("Reshape", [parts, e.vector([2, 2, ch / b, h / 2, columns, b])]);
+    wide = e.emit("Transpose", [split], { perm: ints([2, 3, 0, 4, 1, 5]) });
   }
   const one = narrow(e, wide, [(ch / b) * h, n, (width + 2) * b], (width + 1) * b);
-  c.put(dx, "strip", e.emit("Reshape", [one, e.vector([1, ch, h, n * (width + 1)])]), k === 1);
-  return true;
+  return put(e.emit("Reshape", [one, e.vector([1, ch, h, n * (width + 1)])]), k === 1);
 }
 
 export function weightGradRule(c: Context, node: Node): boolean {
