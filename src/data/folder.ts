@@ -29,7 +29,7 @@ export interface LabelledFiles {
   readonly notes: readonly string[];
 }
 
-const officialFolders: Readonly<Record<string, string>> = {
+export const officialFolders: Readonly<Record<string, string>> = {
   train: "train",
   training: "train",
   val: "validation",
@@ -38,7 +38,7 @@ const officialFolders: Readonly<Record<string, string>> = {
   test: "test",
   testing: "test",
 };
-const foldFolder = /^(?:fold|split)[ _-]?(\d+)$/i;
+export const foldFolder = /^(?:fold|split)[ _-]?(\d+)$/i;
 
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const byNumber = (a: string, b: string): number => Number(a) - Number(b);
@@ -122,7 +122,7 @@ async function discover(folder: string, files: FileSystem): Promise<LabelledFile
 }
 
 /** The first three, and how many more. */
-const some = (names: readonly string[]): string =>
+export const some = (names: readonly string[]): string =>
   names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
 
 /** The CSV files of a folder whose header has columns for a path and a label. */
@@ -201,7 +201,8 @@ export async function fromFiles(path: string, found: LabelledFiles, options: Fol
   };
 }
 
-function divide({ files, division }: LabelledFiles): Division {
+/** The division that folders or a table name, as indices. */
+export function divide({ files, division }: Pick<LabelledFiles, "files" | "division">): Division {
   const where = (part: string): Uint32Array => Uint32Array.from(files.flatMap((f, i) => (f.part === part ? [i] : [])));
   if (division === "none") return { kind: "none" };
   if (division === "folds") return { kind: "folds", folds: sortNames(files.map((f) => f.part ?? "")).map(where) };

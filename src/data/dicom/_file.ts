@@ -40,7 +40,8 @@ function guessSyntax(bytes: Uint8Array, at: number): TransferSyntax | null {
  */
 export const looksLikeDicom = (head: Uint8Array): boolean => hasPrefix(head) || guessSyntax(head, 0) !== null;
 
-function notDicom(file: Loaded): FileError {
+/** The error for other files. */
+export function notDicom(file: Loaded): FileError {
   return new FileError(file.name, {
     problem:
       file.size === 0

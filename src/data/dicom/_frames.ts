@@ -148,6 +148,21 @@ function nativeFrames(values: Values, h: PixelHeader): FrameReader {
 }
 
 /**
+ * Whether the frames can lie in a file of `size` bytes, before it is read.
+ * @throws {FileError | DataError} more frames than bytes
+ */
+export function checkFrames(values: Values, h: PixelHeader, codec: PixelCodec, size: number): void {
+  if (codec === "none" || h.format !== "integer") nativeFrames(values, h);
+  else if (h.frames > size / 8) {
+    throw new DataError(values.file, {
+      problem: `${describeTag(tags.NumberOfFrames)} does not fit the compressed pixels`,
+      expected: `at most ${Math.floor(size / 8)} (each frame has an item of 8 bytes)`,
+      got: String(h.frames),
+    });
+  }
+}
+
+/**
  * Reader of the bytes of each frame; every frame is known to lie inside the file.
  * @throws {FileError | DataError} fewer bytes or fragments than the frames need
  */

@@ -1,5 +1,6 @@
 /** @file From stored grey values to display values: modality rescale, window, inversion (PS3.3 §C.11.1, §C.11.2). */
 import { DataError, UsageError } from "../../common/errors.js";
+import { percentile } from "../percentile.js";
 import type { Elements } from "./_elements.js";
 import type { PixelHeader } from "./_header.js";
 import { type Lut, lookUp, readLut } from "./_lut.js";
@@ -129,15 +130,6 @@ function extent(values: Float64Array): readonly [number, number] {
     if (v > high && v < Number.POSITIVE_INFINITY) high = v;
   }
   return Number.isFinite(low) && high >= low ? [low, high] : [0, 0];
-}
-
-/** As numpy.percentile, linear between neighbours. */
-function percentile(sorted: Float64Array, q: number): number {
-  if (sorted.length === 0) return 0;
-  const at = (q / 100) * (sorted.length - 1);
-  const below = sorted[Math.floor(at)]!; // q is 0 … 100
-  const above = sorted[Math.ceil(at)]!;
-  return below + (above - below) * (at - Math.floor(at));
 }
 
 const between = (low: number, high: number) => (x: number) => (high > low ? (x - low) / (high - low) : 0);

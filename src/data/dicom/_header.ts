@@ -68,12 +68,17 @@ function photometricOf(values: Values, elements: Elements): Photometric {
   });
 }
 
+const pixelTags = [
+  [tags.PixelData, "integer"],
+  [tags.FloatPixelData, "float32"],
+  [tags.DoubleFloatPixelData, "float64"],
+] as const;
+
+/** Reports, plans and directories have none. */
+export const hasPixels = (elements: Elements): boolean => pixelTags.some(([tag]) => elements.has(tag));
+
 function pixelElement(file: string, elements: Elements): { element: Element; format: PixelHeader["format"] } {
-  for (const [tag, format] of [
-    [tags.PixelData, "integer"],
-    [tags.FloatPixelData, "float32"],
-    [tags.DoubleFloatPixelData, "float64"],
-  ] as const) {
+  for (const [tag, format] of pixelTags) {
     const element = elements.get(tag);
     if (element !== undefined) return { element, format };
   }

@@ -113,7 +113,7 @@ class Writer {
       else this.u16(content.length);
     }
     if (!this.how.explicit || long) this.u32(open ? 0xffffffff : content.length);
-    this.bytes.push(...content);
+    for (const byte of content) this.bytes.push(byte);
     if (open) {
       this.tag(tags.SequenceDelimitationItem);
       this.u32(0);

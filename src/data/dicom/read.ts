@@ -2,8 +2,8 @@
 import { UsageError } from "../../common/errors.js";
 import type { RawImage } from "../types.js";
 import { colourToRgb, paletteToRgb } from "./_colour.js";
-import type { Elements, Loaded } from "./_elements.js";
-import { openFile } from "./_file.js";
+import type { Elements } from "./_elements.js";
+import { type DicomFile, openFile } from "./_file.js";
 import { locateFrames } from "./_frames.js";
 import { displayFunction, readGreyRules, rescale, type WindowOption, type WindowPreset } from "./_grey.js";
 import { type Photometric, type PixelHeader, readPixelHeader } from "./_header.js";
@@ -70,13 +70,13 @@ export interface DicomImage extends DicomDescription {
 
 const modalities = /^[A-Z]{2,16}$/;
 
-interface Opened {
+/** A file whose description was read. */
+export interface Described {
   readonly description: DicomDescription;
   readonly header: PixelHeader;
   readonly elements: Elements;
   readonly values: Values;
   readonly syntax: StoredSource["syntax"];
-  readonly notes: string[];
 }
 
 function spacingOf(values: Values, elements: Elements): readonly [number, number] | null {
@@ -86,13 +86,9 @@ function spacingOf(values: Values, elements: Elements): readonly [number, number
   return row !== undefined && column !== undefined && row > 0 && column > 0 ? [row, column] : null;
 }
 
-/**
- * The description alone; the head of the file up to its pixels is enough.
- * @throws {MoreBytesNeeded} when it is not
- */
-export async function describeDicom(file: Loaded, salt: string): Promise<Opened> {
-  const notes: string[] = [];
-  const { syntax, elements, values } = openFile(file, notes);
+/** The description of an opened file; its head up to the pixels is enough. */
+export async function describeDicom(opened: DicomFile, notes: string[], salt: string): Promise<Described> {
+  const { syntax, elements, values } = opened;
   const header = readPixelHeader(values, elements, notes);
   const patient = values.text(elements, tags.PatientID);
   const study = values.text(elements, tags.StudyInstanceUID);
@@ -102,7 +98,7 @@ export async function describeDicom(file: Loaded, salt: string): Promise<Opened>
   if (patient !== null) group = await pseudonym("patient", patient, salt);
   else if (study !== null) group = await pseudonym("study", study, salt);
   const description: DicomDescription = {
-    name: file.name,
+    name: values.file,
     transferSyntax: { uid: syntax.uid, name: syntax.name },
     frames: header.frames,
     rows: header.rows,
@@ -120,10 +116,10 @@ export async function describeDicom(file: Loaded, salt: string): Promise<Opened>
     sopInstanceUid: uid === null ? null : await pseudonym("image", uid, salt),
     notes,
   };
-  return { description, header, elements, values, syntax, notes };
+  return { description, header, elements, values, syntax };
 }
 
-function greyImage(opened: Opened, stored: StoredFrame, frame: number, options: ImageOptions): RawImage {
+function greyImage(opened: Described, stored: StoredFrame, frame: number, options: ImageOptions): RawImage {
   const { header: h, values, elements } = opened;
   const rules = readGreyRules(values, elements, h, frame);
   const rescaled = rescale(stored, h, rules);
@@ -151,8 +147,10 @@ function greyImage(opened: Opened, stored: StoredFrame, frame: number, options: 
  * @throws {FileError | DataError} naming tag and keyword: "(0028,0100) BitsAllocated …"; never a value of the patient
  */
 export async function readDicom(bytes: Uint8Array, name: string, options: DicomOptions = {}): Promise<DicomImage> {
-  const opened = await describeDicom({ name, bytes, size: bytes.length }, options.salt ?? "metalr");
-  const { header, values, elements, syntax, notes, description } = opened;
+  const notes: string[] = [];
+  const file = openFile({ name, bytes, size: bytes.length }, notes);
+  const opened = await describeDicom(file, notes, options.salt ?? "metalr");
+  const { header, values, elements, syntax, description } = opened;
   const source: StoredSource = {
     file: name,
     header,
