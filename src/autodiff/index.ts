@@ -1,0 +1,2 @@
+/** @file Reverse mode over graphs. */
+export { directional, gradients } from "./backward.js";

@@ -1,0 +1,256 @@
+/**
+ * @file metalr for Node: open a network and data, fine-tune with one learning rate per layer, use the result. The layers under it are
+ * entries of their own: metalr/graph, metalr/ops, metalr/autodiff, metalr/compile, metalr/runtime.
+ */
+import { UsageError } from "./common/errors.js";
+import { openDataset as openStored } from "./data/open.js";
+import { planSplits, type SplitOptions } from "./data/splits.js";
+import type { Dataset } from "./data/types.js";
+import { modelFromOnnx } from "./models/onnx.js";
+import { openModel as openNamed } from "./models/open.js";
+import type { Model } from "./models/types.js";
+import { decodeOnnx } from "./onnx/decode.js";
+import { nodePlatform } from "./platform/node/index.js";
+import { nodeExecutor } from "./platform/node/onnxRuntime.js";
+import { svgToPng } from "./platform/node/raster.js";
+import type { CrossValidationSummary } from "./records/schema.js";
+import type {
+  CrossValidationOptions,
+  EvaluatedRun,
+  EvaluateRunOptions,
+  ImageSource,
+  OpenedRun,
+  OpenRunOptions,
+  Predictions,
+  TrainRunOptions,
+  UseRunOptions,
+} from "./records/train-options.js";
+import { crossValidate as crossValidateInto, type TrainedRun, trainRun } from "./records/trainRun.js";
+import {
+  evaluateRun as evaluateStored,
+  imagesFromFiles,
+  openRun as openStoredRun,
+  predictRun,
+} from "./records/use-run.js";
+import type { Executor } from "./runtime/types.js";
+import { fineTune as fineTuneWith } from "./training/fine-tune.js";
+import type { FineTuneOptions, FineTuneResult, TrainingData } from "./training/options.js";
+import type { WeightMatch } from "./weights/index.js";
+
+/** What Node brings by itself and may be given instead. */
+type Surroundings = "executor" | "platform" | "rasterize";
+/** The options without what Node brings, or with one's own. */
+export type OnNode<O> = Omit<O, Surroundings> & Partial<Pick<O, Surroundings & keyof O>>;
+
+let shared: Executor | null = null;
+const surroundings = () => {
+  shared ??= nodeExecutor();
+  return { platform: nodePlatform, executor: shared };
+};
+
+export interface OpenModelOptions {
+  /** Path of a checkpoint (PyTorch, safetensors, npz); without it the weights are random. */
+  readonly weights?: string;
+  /** Classes of the data. */
+  readonly classes: number;
+  /** Channels of the images where there is no checkpoint to say it; default 3. */
+  readonly channels?: number;
+  /** Of weights that no checkpoint gives; default 0. */
+  readonly seed?: number;
+  /** "keep" (default) takes the checkpoint's classifier where it has as many classes; "new" never. */
+  readonly head?: "keep" | "new";
+}
+
+/** A model, and what became of every tensor of its checkpoint. */
+export interface OpenedModel extends Model {
+  readonly from: {
+    readonly file: string;
+    readonly notes: readonly string[];
+    readonly match: WeightMatch | null;
+  } | null;
+}
+
+/**
+ * Opens a network for training.
+ *
+ * @param name "resnet18", "resnet20", … (`architectures`), or the path of an .onnx file with its weights
+ * @throws {UsageError} no such network; @throws {FileError} not a checkpoint; @throws {WeightsError} weights that do not fit
+ */
+export async function openModel(name: string, options: OpenModelOptions): Promise<OpenedModel> {
+  if (/\.onnx$/i.test(name)) return openOnnx(name, options);
+  const { model, weights } = await openNamed(name, { ...options, platform: nodePlatform });
+  const file = options.weights;
+  return {
+    ...model,
+    from: weights && file !== undefined ? { file, notes: weights.notes, match: weights.match } : null,
+  };
+}
+
+async function openOnnx(path: string, { weights, classes, seed, head }: OpenModelOptions): Promise<OpenedModel> {
+  if (weights !== undefined) {
+    throw new UsageError(path, { problem: "holds its weights itself", got: `weights: ${weights}` });
+  }
+  const source = await nodePlatform.files.open(path);
+  try {
+    const onnx = await decodeOnnx(await source.read(0, source.size), path);
+    const own = { name: path, classes, ...(seed !== undefined && { seed }) };
+    const model = modelFromOnnx(onnx, { ...own, replaceHead: head === "new" });
+    return { ...model, from: { file: path, notes: [], match: null } };
+  } finally {
+    await source.close();
+  }
+}
+
+/** How folds are made; see `SplitOptions`. */
+export type FoldOptions = Partial<SplitOptions>;
+
+export interface OpenedDataset extends Dataset {
+  /**
+   * One run of the data: a fold of cross-validation (0 …), or 0 for data with official parts. A part of the training images is held
+   * out for choosing the epoch unless `select` is "last" or "test".
+   * @throws {UsageError} there is no such fold
+   */
+  fold(index: number, options?: FoldOptions): TrainingData;
+  /** All runs. */
+  folds(options?: FoldOptions): TrainingData[];
+}
+
+export interface OpenDatasetOptions {
+  /** Class names in the order of the labels; default: the file's own, else "0", "1", … */
+  readonly classes?: readonly string[];
+  /** CSV with the group (patient, video) of every image: fold,index,group. */
+  readonly groupsFile?: string;
+  /** Decoded images kept in memory, in bytes; default 256 MiB. */
+  readonly cacheBytes?: number;
+}
+
+/**
+ * Opens images with labels: the released pickle (also zipped and split), .npz, a folder with one folder a class, a CSV of paths.
+ * @throws {FileError} missing, damaged, of another kind; @throws {DataError} content that does not make sense
+ */
+export async function openDataset(path: string, options: OpenDatasetOptions = {}): Promise<OpenedDataset> {
+  const dataset = await openStored(path, { ...options, platform: nodePlatform });
+  return withFolds(dataset);
+}
+
+/** `fold` and `folds` for a data set made by other means. */
+export function withFolds(dataset: Dataset): OpenedDataset {
+  const folds = (o: FoldOptions = {}): TrainingData[] =>
+    planSplits(dataset, { select: "validation", metaData: "train", seed: 0, ...o }).map((split) => ({
+      dataset,
+      split,
+    }));
+  return {
+    ...dataset,
+    folds,
+    fold(index, o) {
+      const all = folds(o);
+      const found = all[index];
+      if (found) return found;
+      throw new UsageError(dataset.name, {
+        problem: "there is no such fold",
+        expected: all.length === 1 ? "0" : `0 … ${all.length - 1}`,
+        got: String(index),
+      });
+    },
+  };
+}
+
+/**
+ * Fine-tunes in memory.
+ * @example
+ * const run = await fineTune({ model, data: data.fold(0), method: metalr({ lr: 0.01 }), epochs: 30, batchSize: 128, seed: 0 });
+ * console.log(run.learningRates.at(-1), run.accuracy);
+ * @throws {UsageError | TrainingError | DataError} see the training's own `fineTune`
+ */
+export const fineTune = (options: OnNode<FineTuneOptions>): Promise<FineTuneResult> =>
+  fineTuneWith({ ...surroundings(), ...options });
+
+/** Fine-tunes into a run folder: checkpoints, events, curves, report, model.onnx; `resume: true` continues it. @throws {FileError} */
+export const train = (folder: string, options: OnNode<TrainRunOptions>): Promise<TrainedRun> =>
+  trainRun(folder, { ...surroundings(), rasterize: svgToPng, ...options });
+
+/** One run folder for every split, and summary.json; null when it was stopped before the last one. @throws {FileError} */
+export const crossValidate = (
+  folder: string,
+  options: OnNode<CrossValidationOptions>,
+): Promise<CrossValidationSummary | null> =>
+  crossValidateInto(folder, { ...surroundings(), rasterize: svgToPng, ...options });
+
+/** The network of a run folder. @throws {FileError} */
+export const openRun = (folder: string, options: OnNode<OpenRunOptions> = {}): Promise<OpenedRun> =>
+  openStoredRun(folder, { ...surroundings(), ...options });
+
+/** Evaluates the network of a run folder on labelled images. @throws {FileError | DataError} */
+export const evaluateRun = (
+  folder: string,
+  dataset: Dataset,
+  options: OnNode<EvaluateRunOptions> = {},
+): Promise<EvaluatedRun> => evaluateStored(folder, dataset, { ...surroundings(), ...options });
+
+/** Class probabilities of images by the network of a run folder. @param images a data set, or paths of image files */
+export const predict = async (
+  folder: string,
+  images: ImageSource | readonly string[],
+  options: OnNode<UseRunOptions> = {},
+): Promise<Predictions> => {
+  const o = { ...surroundings(), ...options };
+  const source = "image" in images ? images : await imagesFromFiles(images, o.platform);
+  return predictRun(folder, source, o);
+};
+
+export {
+  DataError,
+  FileError,
+  GraphError,
+  InternalError,
+  MetalrError,
+  RuntimeError,
+  ShapeError,
+  TrainingError,
+  UsageError,
+  WeightsError,
+} from "./common/errors.js";
+export type { FloatTensor, Tensor } from "./common/tensor.js";
+export type { SplitOptions } from "./data/splits.js";
+export { scanners, syntheticDataset } from "./data/synthetic.js";
+export type { Dataset, Normalization, RawImage, Split, TransformSpec } from "./data/types.js";
+export {
+  adam,
+  finetune,
+  initialRates,
+  lastLayer,
+  type MetaLrOptions,
+  type Method,
+  metaLrVariants,
+  metalr,
+  type Optimizer,
+  sgd,
+} from "./methods/index.js";
+export { architectures, createModel, type Model } from "./models/index.js";
+export { nodePlatform } from "./platform/node/index.js";
+export { nodeExecutor } from "./platform/node/onnxRuntime.js";
+export { exportModel } from "./records/export-model.js";
+export { readRun } from "./records/read.js";
+export type { RunRecord } from "./records/run-record.js";
+export { defaultTransforms } from "./training/default-transforms.js";
+export type {
+  FineTuneOptions,
+  FineTuneResult,
+  Select,
+  Snapshot,
+  TrainingData,
+  Transforms,
+} from "./training/options.js";
+export { replay } from "./training/replay.js";
+export type { Evaluation, TrainingEvent } from "./training/types.js";
+export type {
+  CrossValidationOptions,
+  CrossValidationSummary,
+  EvaluatedRun,
+  ImageSource,
+  OpenedRun,
+  Predictions,
+  TrainedRun,
+  TrainRunOptions,
+};
