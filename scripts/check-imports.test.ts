@@ -106,6 +106,8 @@ describe("a leading _", () => {
   test("keeps a file to its folder and what is below it", () => {
     expect(check("ops/conv.ts", 'import "./_window.js";')).toEqual([]);
     expect(check("ops/pool/max.ts", 'import "../_window.js";')).toEqual([]);
+    expect(check("compile/blocked.ts", 'import "./blocked/_layout.js";')).toEqual([]);
+    expect(check("compile/compile.ts", 'import "./blocked/_layout.js";')).toHaveLength(1);
     expect(check("compile/lower.ts", 'import "../ops/_window.js";')).toEqual([
       "src/compile/lower.ts:1: src/compile may not import src/ops/_window.js (a leading _ keeps it to src/ops)",
     ]);
