@@ -3,12 +3,11 @@ import { directional, gradients } from "../autodiff/backward.js";
 import { UsageError } from "../common/errors.js";
 import { constant, scalar } from "../graph/build.js";
 import type { Value } from "../graph/value.js";
-import { add, clip, exp, greater, mul, neg, sub, where } from "../ops/index.js";
+import { add, clip, div, dot, greater, mul, neg, sqrt, sub, where } from "../ops/index.js";
+import { type HyperOptimizer, hyperScalars, type LrUpdate, stepLogRates, stepRates } from "./hyper.js";
 import { adam, type Optimizer } from "./optimizers.js";
-import { defineStep } from "./step.js";
+import { defineStep, type PerParameter } from "./step.js";
 import type { Clock, Method } from "./types.js";
-
-export type LrUpdate = "additive" | "proportional" | "log";
 
 export interface MetaLrOptions {
   /** Full learning rate, that of the head; > 0, default 0.01 (as the released train.py). */
@@ -29,6 +28,18 @@ export interface MetaLrOptions {
   readonly roundDecimals?: number | null;
   /** Of the true step; default Adam with weight decay 1e-4. */
   readonly optimizer?: Optimizer;
+  // What follows goes beyond the paper; all of it is off by default.
+  /**
+   * Along what the virtual step and the hypergradient look: "gradient", the paper's θ̂ = θ − αg, or "optimizer", the direction u of the
+   * true step: θ̂ = θ − αu and h_j = −⟨∇L_val(θ̂), u_j⟩. Default "gradient".
+   */
+  readonly direction?: "gradient" | "optimizer";
+  /** An optimizer on log α, with step size `hyperLr`, instead of `update`; default null. */
+  readonly hyperOptimizer?: HyperOptimizer | null;
+  /** "cosine": h_j is divided by both norms, so that −h_j is the cosine of the two directions; one more weight gradient. Default "none". */
+  readonly normalize?: "none" | "cosine";
+  /** The rates learn in every k-th step only, from the first on; the others have no validation pass. Default 1. */
+  readonly metaEvery?: number;
 }
 
 /** The two presets of `--variant`. `released` is the published program, bug for bug. */
@@ -37,6 +48,9 @@ export const metaLrVariants = {
   released: { lookAhead: 1, roundDecimals: 6 },
 } as const satisfies Readonly<Record<string, MetaLrOptions>>;
 export type MetaLrVariant = keyof typeof metaLrVariants;
+
+const meta = { name: "meta", validation: true } as const;
+const plain = { name: "plain", validation: false } as const;
 
 /** Rates before the first step: lr for the head, lr·ratio below it. */
 export const initialRates = (groups: number, head: number, lr: number, ratio: number): Float32Array =>
@@ -54,6 +68,10 @@ export function metalr(options: MetaLrOptions = {}): Method {
     headWarmup: { epochs: 5 } as { steps: number } | { epochs: number },
     roundDecimals: null as number | null,
     optimizer: adam({ weightDecay: 1e-4 }),
+    direction: "gradient" as "gradient" | "optimizer",
+    hyperOptimizer: null as HyperOptimizer | null,
+    normalize: "none" as "none" | "cosine",
+    metaEvery: 1,
     ...options,
   };
   positive("lr", o.lr);
@@ -68,6 +86,16 @@ export function metalr(options: MetaLrOptions = {}): Method {
       got: o.bounds.join(", "),
     });
   }
+  if (!(Number.isSafeInteger(o.metaEvery) && o.metaEvery >= 1)) {
+    throw new UsageError("metaEvery", { problem: "is not a whole number ≥ 1", got: String(o.metaEvery) });
+  }
+  if (o.hyperOptimizer !== null && options.update !== undefined && options.update !== "log") {
+    throw new UsageError("hyperOptimizer", {
+      problem: "works on log α, so the update cannot be another",
+      got: `update ${options.update}`,
+      hint: "leave one of them out",
+    });
+  }
   const pinned = (c: Clock) =>
     "steps" in o.headWarmup ? c.step <= o.headWarmup.steps : c.epoch <= o.headWarmup.epochs;
   const decimals = o.roundDecimals;
@@ -76,32 +104,58 @@ export function metalr(options: MetaLrOptions = {}): Method {
     name: "metalr",
     options: { ...o, optimizer: { name: o.optimizer.name, ...o.optimizer.options } },
     needsValidation: true,
+    ...(o.metaEvery > 1 && {
+      phases: { all: [meta, plain], at: (clock: Clock) => ((clock.step - 1) % o.metaEvery === 0 ? meta : plain) },
+    }),
     step: (model, shapes) => {
       const initialLr = initialRates(model.groups.length, model.headGroup, o.lr, o.backboneRatio);
       return defineStep(model, shapes, { initialLr }, (s) => {
         const train = s.loss(s.theta, "train", { batchNorm: "update" });
         const g = gradients(train.loss, s.theta); // once: for the look-ahead, the hypergradient and the true step
-        const ahead = s.theta.map((p, i) => {
-          const move = mul(g[i]!, s.rateOf(s.lr, s.parameters[i]!)); // one gradient a parameter
-          return o.lookAhead === -1 ? sub(p, move) : add(p, move);
-        });
-        const valid = s.loss(ahead, "validation", { batchNorm: "batch" });
-        const along = directional(valid.loss, ahead, g); // ⟨∂L_val/∂θ̂, g⟩ for every parameter
-        const h = s.perLayer((members) => {
-          const sum = members.map((i) => along[i]!).reduce(add, scalar(0));
-          return o.lookAhead === -1 ? neg(sum) : sum;
-        });
-        const stepped = stepRates(o.update, s.lr, h, s.scalar("hyperLr"));
-        const bounded = o.bounds ? clip(stepped, ...o.bounds) : stepped;
         const isHead = constant({
           dtype: "float32",
           shape: [model.groups.length],
           data: Float32Array.from(model.groups, (_, j) => (j === model.headGroup ? 1 : 0)),
         });
-        const lr = where(greater(mul(isHead, s.scalar("pinHead")), scalar(0.5)), scalar(o.lr), bounded);
+        const pinHead = (rates: Value) =>
+          where(greater(mul(isHead, s.scalar("pinHead")), scalar(0.5)), scalar(o.lr), rates);
+        if (shapes.phase === plain.name) {
+          const lr = pinHead(s.lr);
+          const report = { trainLoss: train.loss, lr, logits: train.logits };
+          return { ...o.optimizer.update(s, g, lr), lr, buffers: train.buffers, report };
+        }
+
+        const step = o.optimizer.direction(s, g);
+        const along = o.direction === "optimizer" ? step : { u: g, scale: null };
+        const reach = along.scale ? mul(s.lr, along.scale) : s.lr;
+        const ahead = s.theta.map((p, i) => {
+          const move = mul(along.u[i]!, s.rateOf(reach, s.parameters[i]!)); // one direction a parameter
+          return o.lookAhead === -1 ? sub(p, move) : add(p, move);
+        });
+        const valid = s.loss(ahead, "validation", { batchNorm: "batch" });
+        const byLayer = (values: PerParameter) =>
+          s.perLayer((members) => members.map((i) => values[i]!).reduce(add, scalar(0))); // one value a parameter
+        const signed = (v: Value) => (o.lookAhead === -1 ? neg(v) : v);
+        let h: Value;
+        if (o.normalize === "cosine") {
+          const v = gradients(valid.loss, ahead);
+          const dots = (a: PerParameter, b: PerParameter) => byLayer(a.map((x, i) => dot(x, b[i]!))); // of one length
+          const norms = mul(sqrt(dots(v, v)), sqrt(dots(along.u, along.u)));
+          h = signed(div(dots(v, along.u), add(norms, scalar(1e-30)))); // a layer without a gradient: 0
+        } else {
+          // ⟨∂L_val/∂θ̂, u⟩ for every parameter, summed by layer.
+          const sums = signed(byLayer(directional(valid.loss, ahead, along.u)));
+          h = along.scale ? mul(sums, along.scale) : sums;
+        }
+        const eta = s.scalar("hyperLr");
+        const stepped = o.hyperOptimizer
+          ? stepLogRates(s, o.hyperOptimizer, o.normalize === "cosine" ? h : mul(s.lr, h), eta)
+          : { lr: stepRates(o.update, s.lr, h, eta), state: {} };
+        const lr = pinHead(o.bounds ? clip(stepped.lr, ...o.bounds) : stepped.lr);
         return {
-          ...o.optimizer.update(s, g, lr),
+          ...o.optimizer.apply(s, step, lr),
           lr,
+          state: stepped.state,
           buffers: train.buffers,
           report: { trainLoss: train.loss, validationLoss: valid.loss, hypergradient: h, lr, logits: train.logits },
         };
@@ -110,22 +164,11 @@ export function metalr(options: MetaLrOptions = {}): Method {
     scalars: (clock) => ({
       hyperLr: o.hyperLr,
       pinHead: pinned(clock) ? 1 : 0,
-      ...o.optimizer.scalars(clock.step),
+      ...(o.hyperOptimizer === "adam" && hyperScalars(Math.floor((clock.step - 1) / o.metaEvery) + 1)),
+      ...o.optimizer.scalars(clock.step, clock),
     }),
     ...(decimals !== null && { betweenEpochs: (lr: Float32Array) => lr.map((a) => Number(a.toFixed(decimals))) }),
   };
-}
-
-/** One step of gradient descent on the learning rates; see `LrUpdate`. */
-function stepRates(update: LrUpdate, lr: Value, h: Value, eta: Value): Value {
-  switch (update) {
-    case "additive":
-      return sub(lr, mul(h, eta));
-    case "proportional":
-      return mul(lr, sub(scalar(1), mul(h, eta)));
-    case "log":
-      return mul(lr, exp(neg(mul(h, eta))));
-  }
 }
 
 export function positive(name: string, value: number): void {

@@ -27,8 +27,10 @@ export interface Step {
   readonly lr: Value;
   /** The rate of one parameter's group, [1]: broadcasts over the parameter. */
   rateOf(rates: Value, parameter: ParameterSpec): Value;
-  /** A state tensor of the method's own, one for each trained parameter. */
-  slot(kind: string): PerParameter;
+  /** A state tensor of the method's own, one for each trained parameter; starts at zeros, or at the parameter's first value. */
+  slot(kind: string, initial?: "zeros" | "weights"): PerParameter;
+  /** A float32 state tensor of the method's own; without a place in the result's `state` it stays as it is. */
+  own(name: string, shape: Shape, initial: () => Float32Array): Value;
   scalar(name: string): Value;
   /** Loss of the model at other values of the trained parameters, on the train or the validation batch. */
   loss(theta: PerParameter, batch: "train" | "validation", o: { batchNorm: BatchNormMode }): LossResult;
@@ -40,10 +42,14 @@ export interface Step {
 export interface StepResult {
   /** Trained parameters after the step. */
   readonly theta: PerParameter;
-  /** Slots after the step, by kind. */
+  /** Slots after the step, by kind; the others stay. */
   readonly slots?: Readonly<Record<string, PerParameter>>;
+  /** The method's own state after the step, by name. */
+  readonly state?: Readonly<Record<string, Value>>;
   /** Rates after the step; absent where they stay. */
   readonly lr?: Value;
+  /** Rates that reached the layer groups, [d], where they are not `lr` itself: reported, and kept as state "effectiveLr". */
+  readonly effectiveLr?: Value;
   readonly buffers: ReadonlyMap<string, Value>;
   readonly report: Readonly<Record<string, Value>>;
 }
@@ -84,7 +90,8 @@ export function defineStep(
       throw new InternalError(`model ${model.name} asks for "${name}", which is neither a parameter nor a buffer`);
     return v;
   };
-  const slots = new Map<string, PerParameter>();
+  const slots = new Map<string, "zeros" | "weights">();
+  const own = new Map<string, { readonly shape: Shape; readonly initial: () => Float32Array }>();
   const scalars = new Set<string>();
   const lr = declare("state/lr", "float32", [model.groups.length]);
 
@@ -94,10 +101,13 @@ export function defineStep(
     theta: parameters.map((p) => valueNamed(p.name)),
     lr,
     rateOf: (rates, p) => slice(rates, { axis: 0, start: p.group, end: p.group + 1 }),
-    slot(kind) {
-      const values = parameters.map((p) => declare(`state/${kind}/${p.name}`, "float32", p.shape));
-      slots.set(kind, values);
-      return values;
+    slot(kind, initial = "zeros") {
+      slots.set(kind, initial);
+      return parameters.map((p) => declare(`state/${kind}/${p.name}`, "float32", p.shape));
+    },
+    own(name, shape, initial) {
+      own.set(name, { shape, initial });
+      return declare(`state/${name}`, "float32", shape);
     },
     scalar(name) {
       scalars.add(name);
@@ -133,26 +143,37 @@ export function defineStep(
   for (const { name, shape } of [...model.parameters, ...model.buffers]) {
     keep(`model/${name}`, shape, stepped.get(name), () => copyOf(model.weights.get(name)!)); // a model has weights for all it declares
   }
-  for (const [kind, values] of Object.entries(result.slots ?? {})) {
+  for (const [kind, initial] of slots) {
     parameters.forEach((p, i) => {
-      keep(`${kind}/${p.name}`, p.shape, values[i], () => ({
-        dtype: "float32",
-        shape: p.shape,
-        data: new Float32Array(sizeOf(p.shape)),
-      }));
+      keep(`${kind}/${p.name}`, p.shape, result.slots?.[kind]?.[i], () =>
+        initial === "weights"
+          ? copyOf(model.weights.get(p.name)!) // as above
+          : { dtype: "float32", shape: p.shape, data: new Float32Array(sizeOf(p.shape)) },
+      );
     });
+  }
+  for (const [name, { shape, initial }] of own) {
+    keep(name, shape, result.state?.[name], () => ({ dtype: "float32", shape, data: initial() }));
   }
   keep("lr", [model.groups.length], result.lr, () => ({
     dtype: "float32",
     shape: [model.groups.length],
     data: settings.initialLr.slice(),
   }));
-  for (const [name, value] of Object.entries(result.report)) outputs.set(`report/${name}`, value);
+  const { effectiveLr } = result;
+  if (effectiveLr) {
+    // State as well, so that a resumed run knows the rates of the step before it.
+    const shape = [model.groups.length];
+    declare("state/effectiveLr", "float32", shape);
+    keep("effectiveLr", shape, effectiveLr, () => ({ dtype: "float32", shape, data: settings.initialLr.slice() }));
+  }
+  const report = { ...result.report, ...(effectiveLr && { effectiveLr }) };
+  for (const [name, value] of Object.entries(report)) outputs.set(`report/${name}`, value);
   return {
     graph: makeGraph(`${model.name} step`, inputs, outputs),
     state,
     scalars: [...scalars],
-    report: Object.keys(result.report),
+    report: Object.keys(report),
   };
 }
 

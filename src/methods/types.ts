@@ -6,6 +6,8 @@ import type { Model } from "../models/types.js";
 /**
  * One tensor of the training state: parameters and buffers ("model/NAME"), optimizer slots ("adam/m/NAME"), learning rates ("lr").
  * It enters the step as input "state/NAME" and, where `changes`, leaves it as output "next/NAME".
+ * Two names mean something to the trainer: "average/NAME" (where it exists) is the value of a parameter or buffer that is evaluated
+ * and exported, and "effectiveLr" (where it exists) are the rates that reached the layer groups in the last step.
  */
 export interface StateSpec {
   readonly name: string;
@@ -40,19 +42,38 @@ export interface Clock {
 /** What the step is compiled for: shapes of the batches, with the batch. */
 export interface StepShapes {
   readonly train: Shape;
-  /** Given only where the method has a validation pass. */
+  /** Given only where the step has a validation pass. */
   readonly validation?: Shape;
+  /** Which of the method's phases; absent for methods that have one step for all. */
+  readonly phase?: string;
+}
+
+/** A method whose steps are not all of one kind has one graph for each kind. */
+export interface StepPhase {
+  readonly name: string;
+  /** Whether such a step needs a validation batch. */
+  readonly validation: boolean;
 }
 
 export interface Method {
   readonly name: string;
   /** Every option with the value it has, for the run record. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Whether a step needs a validation batch. */
+  /** Whether there are steps that need a validation batch. */
   readonly needsValidation: boolean;
+  /** The kinds of steps, where there are several; `phaseAt` and `phasesOf` read it. State of the same name is shared by all. */
+  readonly phases?: { readonly all: readonly StepPhase[]; at(clock: Clock): StepPhase };
   step(model: Model, shapes: StepShapes): StepProgram;
   /** Values of the program's scalars for one step. */
   scalars(clock: Clock): Readonly<Record<string, number>>;
-  /** Learning rates as they go into the next epoch; default: kept. */
+  /** Learning rates (state "lr") as they go into the next epoch; default: kept. */
   betweenEpochs?(lr: Float32Array): Float32Array;
 }
+
+/** Kinds of steps of a method; one without a name where all are alike. */
+export const phasesOf = (method: Method): readonly StepPhase[] =>
+  method.phases?.all ?? [{ name: "", validation: method.needsValidation }];
+
+/** The kind of one step. */
+export const phaseAt = (method: Method, clock: Clock): StepPhase =>
+  method.phases?.at(clock) ?? { name: "", validation: method.needsValidation };

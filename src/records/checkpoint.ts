@@ -96,11 +96,13 @@ export async function readRunCheckpoint(files: FileSystem, folder: string): Prom
   return { snapshot: decodeSnapshot(file, path), parts };
 }
 
-/** Parameters and buffers of a training state, by their names in the model. */
+/** Parameters and buffers of a training state, by their names in the model; averaged ones where the state has averages. */
 export function modelWeights(state: Snapshot["state"]): Map<string, FloatTensor> {
   const weights = new Map<string, FloatTensor>();
-  for (const [name, t] of state) {
-    if (name.startsWith("model/") && t.dtype === "float32") weights.set(name.slice("model/".length), t);
+  for (const kind of ["model/", "average/"]) {
+    for (const [name, t] of state) {
+      if (name.startsWith(kind) && t.dtype === "float32") weights.set(name.slice(kind.length), t);
+    }
   }
   return weights;
 }

@@ -2,6 +2,7 @@
 import { InternalError } from "../common/errors.js";
 import type { FloatTensor } from "../common/tensor.js";
 import type { Batch } from "../data/types.js";
+import { type Clock, phaseAt } from "../methods/types.js";
 import { withWeights } from "../models/build.js";
 import type { Model } from "../models/types.js";
 import { type LabelledBatch, Stepper, type StepReport } from "../runtime/stepper.js";
@@ -142,11 +143,16 @@ class Training {
     return performance.now() - this.started;
   }
 
+  private clockOf(step: number): Clock {
+    const { stepsPerEpoch } = this.schedule;
+    return { step, epoch: this.schedule.placeOf(step).epoch, epochs: this.settings.epochs, stepsPerEpoch };
+  }
+
   private async batchesOf(step: number): Promise<StepBatches> {
-    const { epoch } = this.schedule.placeOf(step);
+    const clock = this.clockOf(step);
     const [train, meta] = await Promise.all([
-      this.feed.batch(this.schedule.train(step), epoch),
-      this.o.method.needsValidation ? this.feed.batch(this.schedule.meta(step), null) : null,
+      this.feed.batch(this.schedule.train(step), clock.epoch),
+      phaseAt(this.o.method, clock).validation ? this.feed.batch(this.schedule.meta(step), null) : null,
     ]);
     return { train, meta };
   }
@@ -158,9 +164,7 @@ class Training {
     const { train, meta } = next.value;
     const began = performance.now();
     const epoch = this.epoch + 1;
-    const { epochs } = this.settings;
-    const clock = { step: this.step + 1, epoch, epochs, stepsPerEpoch: this.schedule.stepsPerEpoch };
-    const report = await this.stepper.step(labelled(train), meta && labelled(meta), clock);
+    const report = await this.stepper.step(labelled(train), meta && labelled(meta), this.clockOf(this.step + 1));
     const stepMs = performance.now() - began;
     const images = train.y.length;
     const trainLoss = numbers(report, "trainLoss")[0] ?? Number.NaN;
@@ -190,7 +194,7 @@ class Training {
   }
 
   private rates(): number[] {
-    return Array.from(this.stepper.lr, shortest);
+    return Array.from(this.stepper.effectiveLr, shortest);
   }
 
   /** Evaluates, chooses, rounds the rates where the method does, saves. @returns false when it was stopped before that */
@@ -234,13 +238,13 @@ class Training {
     return true;
   }
 
-  /** Parameters and buffers as they stand; good until the next step. */
+  /** Parameters and buffers as they stand, averaged ones where the method keeps averages; good until the next step. */
   private weights(): Map<string, FloatTensor> {
     const { state } = this.stepper; // once: it may be converted from the layout of the compiled step
     const { parameters, buffers } = this.o.model;
     return new Map(
       [...parameters, ...buffers].map(({ name }) => {
-        const t = state.get(`model/${name}`);
+        const t = state.get(`average/${name}`) ?? state.get(`model/${name}`);
         if (t?.dtype !== "float32") throw new InternalError(`the state has no "${name}"`);
         return [name, t];
       }),
