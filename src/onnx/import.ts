@@ -6,6 +6,7 @@ import type { Value } from "../graph/value.js";
 import { NodeContext, type Pass, type StatisticsMode } from "./import/_context.js";
 import { fold } from "./import/fold.js";
 import { anonymous, type InitializerRole, isLayerWeight, roleOf, usesOf } from "./import/roles.js";
+import { separate } from "./import/separate.js";
 import { importTable } from "./import/table.js";
 import type { OnnxGraph, OnnxModel, OnnxNode } from "./model.js";
 
@@ -62,23 +63,6 @@ export interface ImportedOnnx {
     x: Value,
     options: { readonly batchNorm: StatisticsMode },
   ): { readonly logits: Value; readonly buffers: ReadonlyMap<string, Value> };
-}
-
-/**
- * Identity nodes over initializers are PyTorch's way to store equal tensors once; in the network they are tensors of
- * their own, and training would part them. The copies become initializers again.
- */
-function separate(graph: OnnxGraph): OnnxGraph {
-  const initializers = new Map(graph.initializers);
-  const nodes = graph.nodes.filter((n) => {
-    const [from = "", to = ""] = [n.inputs[0], n.outputs[0]];
-    const t = initializers.get(from);
-    if (n.opType !== "Identity" || n.domain !== "" || t === undefined || anonymous.test(to)) return true;
-    if (graph.outputs.some((o) => o.name === to)) return true;
-    initializers.set(to, t);
-    return false;
-  });
-  return { ...graph, nodes, initializers };
 }
 
 /** The nodes that `output` needs, in the order of the file. */

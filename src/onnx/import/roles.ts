@@ -50,6 +50,10 @@ const settingInputs: Readonly<Record<string, readonly number[]>> = {
   CumSum: [1],
 };
 
+/** Whether an operator has a weight at this input, by its definition. */
+export const isWeightInput = (node: OnnxNode, input: number): boolean =>
+  weightInputs[node.opType]?.includes(input) ?? false;
+
 /** Operators that pass a weight on in another shape. */
 const views = new Set([
   "Transpose",
@@ -73,7 +77,7 @@ const namedConstant =
 /** PyTorch names the results of Constant nodes so; they come back as initializers when constants were folded. */
 const fromConstantNode = /(^|\/)Constant(_\d+)?(_output_\d+)?$/;
 /** PyTorch's name for a value without a name of its own; a folded or transposed weight bears it. */
-export const anonymous = /^(onnx::\w+_\d+|\d+|val_\d+)$/;
+export const anonymous = /^(onnx::\w+_\d+|\d+|val_\d+)(\.\d+)?$/;
 
 const fills = (t: Tensor, x: number) => t.data.length > 0 && t.data.every((v: number | bigint) => Number(v) === x);
 /** Additive masks hold 0 and large negative numbers, and nothing else. */
@@ -85,18 +89,31 @@ export interface RoleContext {
   readonly input: string;
 }
 
-/** Weight positions that a name reaches, through views of it; and whether anything at all but settings reads it. */
-function reach(name: string, uses: RoleContext["uses"], seen = new Set<string>()): { weight: boolean; other: boolean } {
-  const found = { weight: false, other: false };
+interface Reach {
+  /** Read where an operator has its weight, */
+  weight: boolean;
+  /** that operator being a layer, not a normalisation, */
+  layer: boolean;
+  /** or read in any other way, settings aside. */
+  other: boolean;
+}
+const layers = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
+
+/** What reads a name, directly or through views of it. */
+function reach(name: string, uses: RoleContext["uses"], seen = new Set<string>()): Reach {
+  const found: Reach = { weight: false, layer: false, other: false };
   if (seen.has(name)) return found;
   seen.add(name);
   for (const { node, input } of uses.get(name) ?? []) {
     if (settingInputs[node.opType]?.includes(input)) continue;
-    if (weightInputs[node.opType]?.includes(input)) found.weight = true;
-    else if (views.has(node.opType) && (input === 0 || node.opType === "Concat")) {
+    if (weightInputs[node.opType]?.includes(input)) {
+      found.weight = true;
+      found.layer ||= layers.has(node.opType);
+    } else if (views.has(node.opType) && (input === 0 || node.opType === "Concat")) {
       for (const out of node.outputs) {
         const beyond = reach(out, uses, seen);
         found.weight ||= beyond.weight && node.opType !== "Concat";
+        found.layer ||= beyond.layer && node.opType !== "Concat";
         found.other ||= beyond.other || node.opType === "Concat" || node.opType === "Expand";
       }
     } else if (!views.has(node.opType)) found.other = true;
@@ -117,7 +134,7 @@ export function isLayerWeight(
   seesImage: ReadonlySet<string>,
 ): boolean {
   if (t.shape.length < 2) return false;
-  if (reach(name, uses).weight) return true;
+  if (reach(name, uses).layer) return true;
   if (t.shape.filter((d) => d > 1).length < 2) return false;
   const seen = new Set<string>();
   const arrives = (value: string): boolean => {
@@ -125,7 +142,8 @@ export function isLayerWeight(
     seen.add(value);
     return (uses.get(value) ?? []).some(
       ({ node, input }) =>
-        weightInputs[node.opType]?.includes(input) || node.outputs.some((o) => !seesImage.has(o) && arrives(o)),
+        (layers.has(node.opType) && weightInputs[node.opType]?.includes(input)) ||
+        node.outputs.some((o) => !seesImage.has(o) && arrives(o)),
     );
   };
   return arrives(name);
