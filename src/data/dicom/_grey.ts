@@ -87,7 +87,7 @@ export function readGreyRules(values: Values, elements: Elements, h: PixelHeader
   if (slope === 0) throw new DataError(values.file, { problem: `${describeTag(tags.RescaleSlope)} is 0` });
   const intercept = values.decimals(transformation, tags.RescaleIntercept)?.[0] ?? 0;
   const modalityItem = elements.get(tags.ModalityLUTSequence)?.items?.[0];
-  const voiItem = elements.get(tags.VOILUTSequence)?.items?.[0];
+  const voiItem = voi.get(tags.VOILUTSequence)?.items?.[0];
   const low = paddingOf(values, elements, tags.PixelPaddingValue, signed);
   const high = paddingOf(values, elements, tags.PixelPaddingRangeLimit, signed) ?? low;
   return {

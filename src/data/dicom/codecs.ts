@@ -178,15 +178,17 @@ function run(native: Native, codec: CodecName, frame: Uint8Array, layout: FrameL
  */
 export async function loadCodecs(wasm: Uint8Array): Promise<Codecs> {
   const module = await WebAssembly.compile(new Uint8Array(wasm)); // a copy: the type wants its own buffer
-  let native: Native | undefined;
+  let native: Promise<Native> | undefined;
   return {
     async decode(codec, frame, layout) {
-      native ??= await instantiate(module);
+      native ??= instantiate(module);
       const ready = native;
-      native = undefined; // stays away if the decoder throws
-      const decoded = run(ready, codec, frame, layout);
-      native = ready;
-      return decoded;
+      try {
+        return run(await ready, codec, frame, layout);
+      } catch (cause) {
+        if (native === ready) native = undefined; // the next frame gets a new one
+        throw cause;
+      }
     },
   };
 }
