@@ -70,7 +70,10 @@ const isTest = (/** @type {string} */ file) => /\.(test|testing)\.tsx?$/.test(fi
  */
 export function placeOf(file) {
   const parts = file.split("/");
-  if (parts.length === 1) return entries.has(file) ? file : null;
+  if (parts.length === 1) {
+    const entry = file.replace(/\.test\.ts$/, ".ts");
+    return entries.has(entry) ? entry : null;
+  }
   for (const depth of [2, 1]) {
     const place = parts.slice(0, depth).join("/");
     if (parts.length > depth && rank.has(place)) return place;

@@ -52,6 +52,8 @@ describe("the order of folders", () => {
     expect(placeOf("platform/node/files.ts")).toBe("platform/node");
     expect(placeOf("studio/server/http.ts")).toBe("studio/server");
     expect(placeOf("studio/page.tsx")).toBe("studio");
+    expect(placeOf("index.test.ts")).toBe("index.ts");
+    expect(placeOf("misc.ts")).toBe(null);
     expect(check("formats/zip.ts", 'import type { ByteSource } from "../platform/types.js";')).toEqual([]);
   });
 });
