@@ -7,7 +7,8 @@ import type { Step } from "./step.js";
 export type LrUpdate = "additive" | "proportional" | "log";
 export type HyperOptimizer = "sgd" | "adam";
 
-const [BETA1, BETA2, EPS] = [0.9, 0.999, 1e-8];
+/** Adam's, but for ε: α·h is a product of small numbers, which 1e-8 would drown. */
+const [BETA1, BETA2, EPS] = [0.9, 0.999, 1e-12];
 
 /** One step of gradient descent on the learning rates; see `LrUpdate`. */
 export function stepRates(update: LrUpdate, lr: Value, h: Value, eta: Value): Value {
@@ -22,7 +23,7 @@ export function stepRates(update: LrUpdate, lr: Value, h: Value, eta: Value): Va
 }
 
 /**
- * One step of an optimizer on log α: α ← α·exp(−η·c) with SGD, Adam's direction instead of c with Adam (β 0.9 and 0.999, ε 1e-8).
+ * One step of an optimizer on log α: α ← α·exp(−η·c) with SGD, Adam's direction instead of c with Adam (β 0.9 and 0.999, ε 1e-12).
  *
  * @param c ∂L_val/∂log α = α·h, or its cosine, [d]
  * @returns rates, and the method's own state after the step

@@ -109,6 +109,7 @@ export const layer = ({ states }: Ran, step: number, name: string, kind = "model
   ["weight", "bias"].flatMap((part) => [...(states[step]?.get(`${kind}/${name}.${part}`)?.data ?? [])]);
 
 export const norm = (a: readonly number[]): number => Math.hypot(...a);
-export const minus = (a: readonly number[], b: readonly number[]): number[] => a.map((v, i) => v - (b[i] ?? Number.NaN));
+export const minus = (a: readonly number[], b: readonly number[]): number[] =>
+  a.map((v, i) => v - (b[i] ?? Number.NaN));
 
 export { fromNd };
