@@ -18,6 +18,15 @@ export { type LDogOptions, ldog } from "./ldog.js";
 export { type LinearProbeOptions, linearProbe } from "./linearProbe.js";
 export { initialRates, type MetaLrOptions, type MetaLrVariant, metaLrVariants, metalr } from "./metalr.js";
 export { adam, type Direction, type Optimizer, sgd } from "./optimizers.js";
+export {
+  aboutMethod,
+  type MethodChoice,
+  type MethodName,
+  type MethodSpec,
+  methodByName,
+  methodNames,
+  parseMethod,
+} from "./registry.js";
 export { type ScheduleName, scheduled, scheduleFactor, scheduleNames } from "./schedules.js";
 export { defineStep, inferenceGraph, type PerParameter, type Step, type StepResult } from "./step.js";
 export {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { finetune, lastLayer, metalr } from "../methods/index.js";
+import { averaged, finetune, lastLayer, linearProbe, metalr, scheduled, sgd } from "../methods/index.js";
 import { nodePlatform } from "../platform/node/index.js";
 import { nodeExecutor } from "../platform/node/onnxRuntime.js";
 import { shortest } from "./_json.js";
@@ -225,4 +225,46 @@ test("shortest decimals of float32 numbers", () => {
   }
   expect(shortest(Math.fround(0.001))).toBe(0.001);
   expect(shortest(Number.NaN)).toBeNaN();
+});
+
+describe("methods with state and phases of their own", () => {
+  const methods = {
+    "averaged weights": () => averaged(finetune(), { decay: 0.5 }),
+    "a schedule": () => finetune({ optimizer: scheduled(sgd({ momentum: 0.9 }), "warmup-cosine") }),
+    "two phases": () => linearProbe(),
+    "rates that learn in every second step": () => metalr({ metaEvery: 2, hyperOptimizer: "adam" }),
+  };
+  test.each(Object.entries(methods))("%s: the same bits from every snapshot on", async (_, method) => {
+    const whole = await run({ method: method(), epochs: 2 });
+    for (const snapshot of whole.snapshots) {
+      const rest = await run({ method: method(), epochs: 2, resume: snapshot });
+      expect(weights(rest.result.model)).toEqual(weights(whole.result.model));
+      expect(weights(rest.result.lastModel)).toEqual(weights(whole.result.lastModel));
+      const after = whole.events
+        .filter((e) => e.type === "step" && e.step > snapshot.progress.step)
+        .map((e) => ({ ...e }));
+      expect(numbers(rest.events).filter((e) => e.type === "step")).toEqual(numbers(after));
+    }
+  });
+
+  test("averaged weights are evaluated and given; training goes on from the others", async () => {
+    const [plain, average] = [
+      await run({ epochs: 1, method: finetune() }),
+      await run({ epochs: 1, method: averaged(finetune(), { decay: 0.9 }) }),
+    ];
+    expect(numbers(average.events).filter((e) => e.type === "step")).toEqual(
+      numbers(plain.events).filter((e) => e.type === "step"),
+    );
+    expect(weights(average.result.lastModel)).not.toEqual(weights(plain.result.lastModel));
+    const state = average.snapshots.at(-1)?.state;
+    expect(average.result.lastModel.weights.get("fc.weight")?.data).toEqual(state?.get("average/fc.weight")?.data);
+  });
+
+  test("steps and epochs report the rates that reached the layers", async () => {
+    const { events } = await run({ epochs: 1, method: finetune({ optimizer: scheduled(sgd(), "cosine") }) });
+    expect(steps(events).map((e) => e.lr[2])).toEqual(
+      [1, 0.904508, 0.654508, 0.345492, 0.0954915].map((f) => expect.closeTo(0.01 * f, 7)),
+    );
+    expect(events.find((e) => e.type === "epoch")?.lr).toEqual(steps(events).at(-1)?.lr);
+  });
 });

@@ -71,7 +71,7 @@ class Training {
     const { executor, model, method, compile, platform } = o;
     const { dataset, split } = o.data;
     const lowering = compile ? { compile } : {};
-    this.schedule = new Schedule(split, settings);
+    this.schedule = new Schedule(split, { ...settings, labels: dataset.labels, groups: dataset.groups });
     this.stepper = new Stepper(executor, model, method, lowering);
     const largest = Math.max(split.validation.length, split.test.length, 1);
     const batch = this.shape(Math.min(settings.batchSize, largest));

@@ -48,9 +48,11 @@ export interface TrainingSettings {
   readonly checkpointEvery?: number;
   /**
    * Validation batches of MetaLR: "stream" takes the next ones of the shuffled `split.meta`, "first" always the first
-   * `batchSize` images of `split.meta` in stored order, as the released program. Default "stream".
+   * `batchSize` images of `split.meta` in stored order, as the released program; "balanced" draws all classes equally often. Default "stream".
    */
-  readonly metaBatches?: "stream" | "first";
+  readonly metaBatches?: "stream" | "first" | "balanced";
+  /** Validation batches of MetaLR have no group (patient, video) of the step's training batch; default false. */
+  readonly metaDisjoint?: boolean;
 }
 
 /** What fine-tuning needs from its surroundings. */
@@ -73,6 +75,8 @@ export interface FineTuneOptions extends TrainingSettings, TrainingSurroundings 
   readonly method: Method;
   /** Default `defaultTransforms`. */
   readonly transforms?: Transforms;
+  /** Size [height, width] of the network's input under the default transforms; default the network's own, else 64×64. */
+  readonly imageSize?: readonly [number, number];
   /**
    * Keeps a snapshot; awaited, so its tensors need no copy. Returns the file's name for the checkpoint event, or nothing
    * (then there is no such event). What it throws ends the training.

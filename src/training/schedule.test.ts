@@ -82,3 +82,36 @@ describe("validation batches", () => {
     for (const step of [1, 2, 9]) expect([...s.meta(step)]).toEqual([500, 501, 502, 503]);
   });
 });
+
+describe("validation batches beyond the paper", () => {
+  const labels = new Uint32Array(600).map((_, i) => (i < 512 ? 0 : i < 515 ? 1 : 2)); // of 500 … 519: 12, 3 and 5 images
+  const groups = Array.from({ length: 600 }, (_, i) => `g${i % 10}`);
+
+  test("balanced: every class equally often, small classes repeated within a batch only when they are used up", () => {
+    const s = schedule(11, 20, { batchSize: 9, metaBatches: "balanced", labels });
+    for (let step = 1; step <= 20; step++) {
+      const batch = [...s.meta(step)];
+      expect([0, 1, 2].map((c) => batch.filter((i) => labels[i] === c).length)).toEqual([3, 3, 3]);
+      expect(new Set(batch).size).toBe(9);
+    }
+    expect([...s.meta(1)]).not.toEqual([...s.meta(2)]);
+  });
+
+  test("disjoint: no group of the training batch, whatever the order that steps are asked in", () => {
+    const s = schedule(11, 20, { metaDisjoint: true, groups });
+    const batches = [1, 2, 3, 4].map((step) => [...s.meta(step)]);
+    for (const [i, batch] of batches.entries()) {
+      const seen = new Set([...s.train(i + 1)].map((k) => groups[k]));
+      expect(batch.filter((k) => seen.has(groups[k]))).toEqual([]);
+    }
+    expect([...schedule(11, 20, { metaDisjoint: true, groups }).meta(3)]).toEqual(batches[2]);
+  });
+
+  test("disjoint where nothing is left is an error", () => {
+    const s = schedule(11, 20, { metaDisjoint: true, groups: groups.map(() => "all") });
+    expect(() => s.meta(1)).toThrow(
+      "step 1: every validation image is of a group that is in the training batch, too\n" +
+        "  hint     hold out a part for the learning rates (--meta-data split), or use smaller batches",
+    );
+  });
+});

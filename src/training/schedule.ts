@@ -1,12 +1,18 @@
 /** @file Which images a step sees: a pure function of seed and step, so that nothing random has to be saved to resume. */
-import { UsageError } from "../common/errors.js";
+import { TrainingError, UsageError } from "../common/errors.js";
 import { Random } from "../common/random.js";
 import type { Split } from "../data/types.js";
 
 export interface ScheduleOptions {
   readonly batchSize: number;
   readonly seed: number;
-  readonly metaBatches: "stream" | "first";
+  readonly metaBatches: "stream" | "first" | "balanced";
+  /** No group (patient, video) of a step's training batch is in its validation batch; needs `groups`. Default false. */
+  readonly metaDisjoint?: boolean;
+  /** Class of every image of the data set; for "balanced". */
+  readonly labels?: Uint32Array;
+  /** Group of every image of the data set. */
+  readonly groups?: readonly string[] | null;
 }
 
 /** The batches of a run by step, counted from 1. */
@@ -57,11 +63,14 @@ export class Schedule {
 
   /**
    * Validation images of a step. "stream": the next ones of an endless stream that shuffles `meta` anew each time it has been
-   * through; "first": the first ones in stored order, always.
+   * through; "first": the first ones in stored order, always; "balanced": drawn anew for each step, all classes equally often.
+   * @throws {TrainingError} disjoint by group from the training batch, and no image is left
    */
   meta(step: number): Uint32Array {
     const { meta } = this.split;
-    if (this.options.metaBatches === "first") return meta.slice(0, this.metaBatch);
+    const { metaBatches, metaDisjoint = false } = this.options;
+    if (metaBatches === "balanced" || metaDisjoint) return this.drawn(step, metaBatches === "balanced", metaDisjoint);
+    if (metaBatches === "first") return meta.slice(0, this.metaBatch);
     const out = new Uint32Array(this.metaBatch);
     let at = (step - 1) * this.metaBatch;
     for (let i = 0; i < out.length; ) {
@@ -72,6 +81,32 @@ export class Schedule {
       at += part.length;
     }
     return out;
+  }
+
+  /** A validation batch of the step's own: classes in turn where balanced, groups of the training batch left out where disjoint. */
+  private drawn(step: number, balanced: boolean, disjoint: boolean): Uint32Array {
+    const { labels, groups, seed } = this.options;
+    const seen = new Set(disjoint ? Array.from(this.train(step), (i) => groups?.[i]) : []);
+    const queues = new Map<number, number[]>();
+    for (const at of new Random(seed, "meta", step).permutation(this.split.meta.length)) {
+      const image = this.split.meta[at]!; // a permutation of its places
+      if (disjoint && seen.has(groups?.[image])) continue;
+      const label = balanced ? (labels?.[image] ?? 0) : 0;
+      const queue = queues.get(label);
+      if (queue) queue.push(image);
+      else queues.set(label, [image]);
+    }
+    const classes = [...queues.keys()].sort((a, b) => a - b).map((label) => queues.get(label) ?? []);
+    if (classes.length === 0) {
+      throw new TrainingError(`step ${step}`, {
+        problem: "every validation image is of a group that is in the training batch, too",
+        hint: "hold out a part for the learning rates (--meta-data split), or use smaller batches",
+      });
+    }
+    return Uint32Array.from({ length: this.metaBatch }, (_, i) => {
+      const queue = classes[(i + step) % classes.length] ?? [];
+      return queue[Math.floor(i / classes.length) % queue.length] ?? 0; // queues are not empty; small ones begin again
+    });
   }
 
   /** The images in the order of one pass; those of the last two passes are kept. */

@@ -19,6 +19,7 @@ export const defaultSettings: Settings = {
   valInterval: 1,
   checkpointEvery: 50,
   metaBatches: "stream",
+  metaDisjoint: false,
 };
 
 /** @throws {UsageError} a number that makes no sense */
@@ -45,7 +46,8 @@ export function settingsOf(o: TrainingSettings): Settings {
   }
   for (const [name, known] of [
     ["select", ["last", "validation", "test"]],
-    ["metaBatches", ["stream", "first"]],
+    ["metaBatches", ["stream", "first", "balanced"]],
+    ["metaDisjoint", [true, false]],
   ] as const) {
     if (!known.some((k) => k === settings[name])) {
       throw new UsageError(name, { problem: "is not known", expected: known.join(", "), got: String(settings[name]) });
@@ -58,8 +60,9 @@ export function settingsOf(o: TrainingSettings): Settings {
 function checkTogether(
   o: Pick<FineTuneOptions, "model" | "data" | "method">,
   { train, evaluation }: Transforms,
-  { select }: Settings,
+  settings: Settings,
 ): void {
+  const { select } = settings;
   const { model, method } = o;
   const { dataset, split } = o.data;
   const refuse = (where: string, problem: string, facts: { expected?: string; got?: string; hint?: string }): never => {
@@ -102,6 +105,11 @@ function checkTogether(
   if (select === "test" && split.test.length === 0) {
     refuse("select", "there are no test images to choose the epoch by", { hint: 'choose select: "last"' });
   }
+  if (settings.metaDisjoint && dataset.groups === null) {
+    refuse("metaDisjoint", "needs the group (patient, video) of every image, and the data have none", {
+      hint: "give them with a groups file",
+    });
+  }
   if (method.needsValidation && split.meta.length === 0) {
     refuse(method.name, "needs validation images for its learning rates, and the split has none (meta)", {
       hint: "draw them from the training images (meta data: train), or hold out a part (split)",
@@ -122,11 +130,13 @@ export interface Resolved {
  * @throws {UsageError}
  */
 export async function resolveTraining(
-  o: TrainingSettings & Pick<FineTuneOptions, "model" | "data" | "method" | "transforms">,
+  o: TrainingSettings & Pick<FineTuneOptions, "model" | "data" | "method" | "transforms" | "imageSize">,
 ): Promise<Resolved> {
   const settings = settingsOf(o);
   const { dataset, split } = o.data;
-  const transforms = o.transforms ?? (await defaultTransforms({ model: o.model, dataset, train: split.train }));
+  const size = o.imageSize && { size: o.imageSize };
+  const transforms =
+    o.transforms ?? (await defaultTransforms({ model: o.model, dataset, train: split.train, ...size }));
   checkTogether(o, transforms, settings);
   return { settings, transforms, identity: await identityOf(o, transforms, settings) };
 }
@@ -138,7 +148,7 @@ async function identityOf(
   settings: Settings,
 ): Promise<string> {
   const { split, dataset } = o.data;
-  const { epochs, batchSize, seed, select, valInterval, metaBatches } = settings;
+  const { epochs, batchSize, seed, select, valInterval, metaBatches, metaDisjoint } = settings;
   return JSON.stringify({
     model: o.model.config,
     groups: o.model.groups,
@@ -153,6 +163,7 @@ async function identityOf(
     select,
     valInterval,
     metaBatches,
+    metaDisjoint,
   });
 }
 
@@ -190,4 +201,5 @@ const names: Readonly<Record<string, string>> = {
   select: "choice of the epoch",
   valInterval: "interval of evaluations",
   metaBatches: "choice of validation batches",
+  metaDisjoint: "choice of validation batches",
 };
