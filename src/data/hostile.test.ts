@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MetalrError } from "../common/errors.js";
-import { tensor } from "../common/tensor.js";
+import { type Tensor, tensor } from "../common/tensor.js";
 import { memorySource } from "../formats/bytes.js";
 import { writeNpz } from "../formats/npz.js";
 import { nodePlatform } from "../platform/node/index.js";
@@ -32,7 +32,7 @@ const x = tensor(
   Uint8Array.from({ length: 60 }, (_, i) => i),
 );
 const npz = writeNpz(
-  new Map([
+  new Map<string, Tensor>([
     ["x", x],
     ["y", tensor("int64", [4], BigInt64Array.of(0n, 1n, 0n, 1n))],
   ]),

@@ -1,6 +1,6 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { zipSync } from "fflate";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Tensor, tensor } from "../common/tensor.js";
@@ -348,7 +348,7 @@ describe("other files", () => {
     ],
     [
       "notes.txt",
-      ": is not a data set that is read here\n  expected a pickle of (X, y), .npz, a zip of these, a folder of images, or a CSV with path,label\n  got      text",
+      ": is not a data set that is read here\n  expected a pickle of (X, y), .npz, a zip of these, a folder of images or DICOM files, or a CSV with path,label\n  got      text",
     ],
     [
       "images.zip",
@@ -369,6 +369,20 @@ describe("other files", () => {
 
 const data = "../shared/data";
 describe.skipIf(!existsSync(data))("real files (skipped without ../shared/data)", () => {
+  test("DICOM files in class folders", async () => {
+    for (const [name, file] of [
+      ["a/1", "CT_small.dcm"],
+      ["a/readme.txt", "reference.jsonl"],
+      ["b/2", "MR_small_implicit.dcm"],
+    ] as const) {
+      mkdirSync(dirname(join(folder, "dicom", name)), { recursive: true });
+      copyFileSync(`${data}/dicom/${file}`, join(folder, "dicom", name));
+    }
+    const d = await openDataset(join(folder, "dicom"), { platform });
+    expect([d.count, d.classes, [...d.labels]]).toEqual([2, ["a", "b"], [0, 1]]);
+    expect(await d.image(0)).toMatchObject({ channels: 1, height: 128, width: 128 });
+  });
+
   test("POCUS, from split zip parts", async () => {
     const d = await openDataset(`${data}/pocus/pocus_data_all.zip.001`, {
       platform,

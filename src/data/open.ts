@@ -5,12 +5,14 @@ import { isZip, openFile, openZip, type ZipEntry } from "../formats/zip.js";
 import type { ByteSource, Platform } from "../platform/types.js";
 import { datasetFromArrays } from "./arrays.js";
 import { columnOf, readCsv } from "./csv.js";
+import { looksLikeDicom } from "./dicom/read.js";
 import { fromFiles, openFolder } from "./folder.js";
 import { pathColumns, withGroups } from "./groups.js";
 import { npzSource } from "./npz.js";
 import { pickleSource } from "./pickle.js";
 import { labelColumns, tableImages } from "./table.js";
 import type { Dataset } from "./types.js";
+import { startsWith } from "./walk.js";
 
 export interface OpenOptions {
   readonly platform: Platform;
@@ -24,7 +26,7 @@ export interface OpenOptions {
 
 /**
  * Opens a data set: the released pickle (plain, in a zip, in split zip parts), .npz with MedMNIST's or similar keys,
- * a folder of images (class folders, train/val/test or fold folders, a CSV of labels) or such a CSV.
+ * a folder of images (class folders, train/val/test or fold folders, a CSV of labels), such a CSV, or DICOM files.
  *
  * @throws {FileError} missing, empty, truncated, of another kind; @throws {DataError} content that does not make sense
  */
@@ -43,7 +45,13 @@ async function openAny(path: string, options: OpenOptions): Promise<Dataset> {
   const { platform } = options;
   const classes = options.classes ?? null;
   const folderOptions = { platform, classes, cacheBytes: options.cacheBytes ?? 256 * 1024 * 1024 };
-  if ((await platform.files.kind(path)) === "folder") return openFolder(path, folderOptions);
+  const openDicom = async (): Promise<Dataset> => {
+    const { openDicomDataset } = await import("./dicom/open.js"); // only where it is needed
+    return openDicomDataset(path, platform, classes === null ? {} : { classes });
+  };
+  if ((await platform.files.kind(path)) === "folder") {
+    return (await startsWith(platform.files, path, looksLikeDicom)) ? openDicom() : openFolder(path, folderOptions);
+  }
   const source = await openFile(path, platform.files);
   try {
     const head = await source.read(0, Math.min(source.size, 4096));
@@ -54,9 +62,10 @@ async function openAny(path: string, options: OpenOptions): Promise<Dataset> {
       const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
       return await fromFiles(path, tableImages(await readCsv(source, platform), folder), folderOptions);
     }
+    if (looksLikeDicom(head)) return await openDicom();
     throw new FileError(path, {
       problem: "is not a data set that is read here",
-      expected: "a pickle of (X, y), .npz, a zip of these, a folder of images, or a CSV with path,label",
+      expected: "a pickle of (X, y), .npz, a zip of these, a folder of images or DICOM files, or a CSV with path,label",
       got: describeContent(head),
     });
   } finally {

@@ -21,10 +21,17 @@ export async function visible(files: FileSystem, folder: string): Promise<readon
 async function isPicture(files: FileSystem, path: string): Promise<boolean> {
   if (pictureEndings.test(path)) return true;
   if (otherEndings.test(path)) return false;
-  const source = await files.open(path).catch(() => null); // an empty or unreadable file of unknown kind is no picture
-  if (source === null) return false;
+  return isPictureHead(await headOf(files, path));
+}
+
+const isPictureHead = (head: Uint8Array): boolean => / image$/.test(describeContent(head));
+
+/** The first 512 bytes; none of an empty or unreadable file, which is of no kind. */
+async function headOf(files: FileSystem, path: string): Promise<Uint8Array> {
+  const source = await files.open(path).catch(() => null);
+  if (source === null) return new Uint8Array(0);
   try {
-    return / image$/.test(describeContent(await source.read(0, Math.min(source.size, 512))));
+    return await source.read(0, Math.min(source.size, 512));
   } finally {
     await source.close();
   }
@@ -57,4 +64,37 @@ export async function picturesIn(files: FileSystem, folder: string, depth = 0): 
     else found.others.push(path);
   }
   return found;
+}
+
+/** Files of unknown kind that are looked into before a folder counts as one of pictures. */
+const mostLooks = 64;
+
+/**
+ * Whether the first image of a folder is of another kind than pictures.
+ *
+ * @param accept by the first 512 bytes
+ */
+export async function startsWith(
+  files: FileSystem,
+  folder: string,
+  accept: (head: Uint8Array) => boolean,
+): Promise<boolean> {
+  let looks = 0;
+  const search = async (at: string, depth: number): Promise<boolean | null> => {
+    for (const { name, kind } of await visible(files, at)) {
+      const path = join(at, name);
+      if (kind === "folder") {
+        const inner = depth < deepest ? await search(path, depth + 1) : null;
+        if (inner !== null) return inner;
+      } else if (pictureEndings.test(path) || looks >= mostLooks) return false;
+      else if (!otherEndings.test(path)) {
+        looks++;
+        const head = await headOf(files, path);
+        if (accept(head)) return true;
+        if (isPictureHead(head)) return false;
+      }
+    }
+    return null;
+  };
+  return (await search(folder, 0)) ?? false;
 }
