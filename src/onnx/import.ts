@@ -86,9 +86,8 @@ function needed(graph: OnnxGraph, output: string): OnnxNode[] {
     .reverse();
 }
 
-function inputOf(graph: OnnxGraph, nodes: readonly OnnxNode[], file: string): ImportedOnnx["input"] {
-  const read = new Set(nodes.flatMap((n) => n.inputs));
-  const inputs = graph.inputs.filter((v) => read.has(v.name));
+function inputOf(graph: OnnxGraph, isRead: (name: string) => boolean, file: string): ImportedOnnx["input"] {
+  const inputs = graph.inputs.filter((v) => isRead(v.name));
   const [image, ...others] = inputs;
   if (image === undefined || others.length > 0) {
     throw new GraphError(file, {
@@ -173,10 +172,13 @@ export function importOnnx(given: OnnxModel, options: ImportOptions): ImportedOn
     });
   }
   const nodes = needed(graph, output);
-  const input = inputOf(graph, nodes, file);
   const uses = usesOf({ ...graph, nodes });
+  const input = inputOf(graph, (name) => uses.has(name), file);
   const seesImage = new Set([input.name]);
-  for (const n of nodes) if (n.inputs.some((x) => seesImage.has(x))) for (const o of n.outputs) seesImage.add(o);
+  for (const n of nodes) {
+    const reads = usesOf({ ...graph, nodes: [n] }).keys();
+    if ([...reads].some((x) => seesImage.has(x))) for (const o of n.outputs) seesImage.add(o);
+  }
   const roles = new Map<string, InitializerRole>();
   // The map of uses is in the order of reading, so parameters come in the order of the network.
   for (const name of uses.keys()) {
