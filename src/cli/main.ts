@@ -6,7 +6,7 @@ import type { Command, Context, Host } from "./command.js";
 import { commands } from "./commands/index.js";
 import { exitCodes } from "./exit-codes.js";
 import { buildProgram, type Invocation } from "./program.js";
-import { normalizeSpelling } from "./spelling.js";
+import { normalizeSpelling, quoted } from "./spelling.js";
 import { usageError } from "./usage.js";
 
 /**
@@ -52,9 +52,6 @@ function parse(argv: readonly string[], known: readonly Command[], context: Cont
   }
   return asked;
 }
-
-/** As a shell reads it back. */
-const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
 
 /**
  * The message of an error of ours as it is; anything else is a mistake of ours and says so. The stack trace is for those who

@@ -1,4 +1,4 @@
-/** @file Spellings of options that are understood beside those of the help: --batch_size, --data_path. */
+/** @file Spellings: options beside those of the help (--batch_size, --data_path), and words as a shell wants them. */
 import type { Command } from "./command.js";
 import { longName } from "./options.js";
 
@@ -36,3 +36,7 @@ export function normalizeSpelling(argv: readonly string[], commands: readonly Co
   }
   return words;
 }
+
+/** A word as a shell reads it back. */
+export const quoted = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

@@ -1,5 +1,6 @@
 /** @file The commands in the order of the help. */
 import type { Command } from "../command.js";
+import { demo } from "./demo.js";
 import { evaluate } from "./evaluate.js";
 import { exportRun } from "./export.js";
 import { inspect } from "./inspect.js";
@@ -8,4 +9,4 @@ import { predict } from "./predict.js";
 import { replay } from "./replay.js";
 import { train } from "./train.js";
 
-export const commands: readonly Command[] = [train, evaluate, predict, inspect, plot, exportRun, replay];
+export const commands: readonly Command[] = [train, evaluate, predict, inspect, plot, exportRun, replay, demo];

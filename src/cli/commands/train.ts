@@ -59,7 +59,6 @@ async function trainPlan(
     context,
     epochs: plan.settings.epochs ?? 30,
     logInterval: given.logInterval ?? 2,
-    select: plan.select,
   });
   const signal = context.whenInterrupted(() =>
     progress.say(style.warn("Stopping after the step under way … (Ctrl-C again stops at once)")),

@@ -1,6 +1,7 @@
 /** @file The options of `metalr train`: the released program's, with its meaning and defaults, and ours. */
 import { UsageError } from "../../common/errors.js";
 import { printable } from "../../formats/bytes.js";
+import { methodNames, parseMethod, scheduleNames } from "../../methods/index.js";
 import { architectures } from "../../models/index.js";
 import {
   bounds,
@@ -30,6 +31,15 @@ const imageSize: OptionSpec<readonly [number, number]> = {
       problem: `must be pixels from 8 to 4096, such as 64 or 96x128, got ${/^[\w×]+$/.test(given) ? given : `"${printable(given)}"`}`,
     });
   },
+};
+
+/** A method by name; its own options may follow it. */
+const method: OptionSpec<string> & { readonly of: readonly string[] } = {
+  flags: "--method <name>",
+  help: `${methodNames.join(", ")}; a method's own options may follow: l2sp:alpha=0.01, metalr:direction=optimizer:metaEvery=2`,
+  default: "metalr",
+  of: methodNames,
+  parse: (given) => parseMethod(given).text,
 };
 
 export const trainFlags = {
@@ -64,6 +74,16 @@ export const trainFlags = {
       help: "MetaLR's validation batches: from the training images (train), or a held-out part of them (split)",
       default: "train",
       of: ["train", "split"],
+    }),
+    metaBatches: choice({
+      flags: "--meta-batches <how>",
+      help: "MetaLR's validation batches: the next images of a shuffled stream, or all classes equally often (balanced)",
+      default: "stream",
+      of: ["stream", "balanced"],
+    }),
+    metaDisjoint: flag({
+      flags: "--meta-disjoint",
+      help: "MetaLR's validation batches have no group (patient, video) of the training batch",
     }),
     imageSize,
     mean: reals({
@@ -106,17 +126,24 @@ export const trainFlags = {
     }),
   }),
   ...section("Method", {
-    method: choice({
-      flags: "--method <name>",
-      help: "metalr learns a rate per layer; finetune keeps rates constant; lastLayer trains the last layer only",
-      default: "metalr",
-      of: ["metalr", "finetune", "lastLayer"],
-    }),
+    method,
     variant: choice({
       flags: "--variant <name>",
       help: "paper: look-ahead along θ − αg. released: the published program bug for bug (θ + αg, always the first validation batch, rates rounded after every epoch, no validation fold, --select test, --head new)",
       default: "paper",
       of: ["paper", "released"],
+    }),
+    schedule: choice({
+      flags: "--schedule <name>",
+      help: "factor on all rates of the true step over the run: constant, cosine, warmup-cosine",
+      default: "constant",
+      of: scheduleNames,
+    }),
+    ema: real({
+      flags: "--ema <x>",
+      help: "evaluate and export the exponential moving average of the weights with this decay: 0.99",
+      min: 0,
+      below: 1,
     }),
     lr: real({ flags: "-l, --lr <rate>", help: "learning rate of the last layer", default: "0.01", above: 0 }),
     backboneLrRatio: real({

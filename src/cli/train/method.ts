@@ -1,24 +1,17 @@
 /** @file The method that the options of `metalr train` ask for, and the options that would be ignored. */
 import { UsageError } from "../../common/errors.js";
-import {
-  adam,
-  finetune,
-  lastLayer,
-  type Method,
-  metaLrVariants,
-  metalr,
-  type Optimizer,
-  sgd,
-} from "../../methods/index.js";
+import { adam, type Method, methodByName, type Optimizer, parseMethod, sgd } from "../../methods/index.js";
 import { longName } from "../options.js";
 import { type TrainFlags, trainFlags } from "./flags.js";
 
 /** The released program's, where the command line does not say otherwise. */
-const defaults = { lr: 0.01, backboneRatio: 0.1, weightDecay: 1e-4, hyperLr: 0.1, headWarmupEpochs: 5 } as const;
+const defaults = { weightDecay: 1e-4 } as const;
 
 type MethodFlags = Pick<
   TrainFlags,
   | "method"
+  | "schedule"
+  | "ema"
   | "variant"
   | "lr"
   | "backboneLrRatio"
@@ -27,31 +20,57 @@ type MethodFlags = Pick<
   | "lrBounds"
   | "headWarmupEpochs"
   | "metaData"
+  | "metaBatches"
+  | "metaDisjoint"
   | "optimizer"
   | "weightDecay"
   | "momentum"
   | "adamEps"
 >;
 
-const onlyMetaLr = ["hyperLr", "lrUpdate", "lrBounds", "headWarmupEpochs", "metaData"] as const;
+const onlyMetaLr = [
+  "hyperLr",
+  "lrUpdate",
+  "lrBounds",
+  "headWarmupEpochs",
+  "metaData",
+  "metaBatches",
+  "metaDisjoint",
+] as const;
+/** Options of every method that some do not have. */
+const without: Readonly<Record<string, readonly (keyof MethodFlags)[]>> = {
+  lastLayer: ["backboneLrRatio"],
+  layerDecay: ["backboneLrRatio"],
+  discriminative: ["backboneLrRatio"],
+  autoRgn: ["backboneLrRatio"],
+  ldog: ["lr", "backboneLrRatio", "optimizer", "weightDecay", "momentum", "adamEps"],
+};
 
 /** @throws {UsageError} an option that the method does not know, or that the optimizer does not know */
-export function methodOf(given: MethodFlags): Method {
-  const { method = "metalr", lr = defaults.lr, backboneLrRatio: backboneRatio = defaults.backboneRatio } = given;
-  if (method !== "metalr") refuse(given, onlyMetaLr, `--method ${method}`);
-  if (method === "lastLayer") refuse(given, ["backboneLrRatio"], "--method lastLayer");
-  const optimizer = optimizerOf(given);
-  if (method === "finetune") return finetune({ lr, backboneRatio, optimizer });
-  if (method === "lastLayer") return lastLayer({ lr, optimizer });
-  return metalr({
-    ...metaLrVariants[given.variant ?? "paper"],
-    lr,
-    backboneRatio,
-    optimizer,
-    hyperLr: given.hyperLr ?? defaults.hyperLr,
-    headWarmup: { epochs: given.headWarmupEpochs ?? defaults.headWarmupEpochs },
-    ...(given.lrUpdate && { update: given.lrUpdate }),
-    ...(given.lrBounds !== undefined && { bounds: given.lrBounds }),
+export function methodOf(given: MethodFlags, lrFactor = 1): Method {
+  const spec = parseMethod(given.method ?? "metalr");
+  if (spec.name !== "metalr") refuse(given, onlyMetaLr, `--method ${spec.name}`);
+  refuse(given, without[spec.name] ?? [], `--method ${spec.name}`);
+  const { lr, backboneLrRatio: backboneRatio, schedule = spec.schedule, ema = spec.ema } = given;
+  const named = (["optimizer", "weightDecay", "momentum", "adamEps"] as const).some((n) => given[n] !== undefined);
+  return methodByName(spec.name, {
+    ...(lr !== undefined && { lr }),
+    ...(backboneRatio !== undefined && { backboneRatio }),
+    ...(schedule !== undefined && { schedule }),
+    ...(ema !== undefined && { ema }),
+    ...(named && { optimizer: optimizerOf(given) }),
+    lrFactor,
+    own:
+      spec.name === "metalr"
+        ? {
+            ...(given.variant && { variant: given.variant }),
+            ...(given.hyperLr !== undefined && { hyperLr: given.hyperLr }),
+            ...(given.headWarmupEpochs !== undefined && { headWarmupEpochs: given.headWarmupEpochs }),
+            ...(given.lrUpdate && { update: given.lrUpdate }),
+            ...(given.lrBounds !== undefined && { bounds: given.lrBounds }),
+            ...spec.own,
+          }
+        : spec.own,
   });
 }
 

@@ -90,7 +90,8 @@ export async function planTraining(given: TrainFlags, platform: Platform): Promi
       workers: given.workers ?? 0,
       select,
       valInterval: given.valInterval ?? 1,
-      metaBatches: released ? "first" : "stream",
+      metaBatches: given.metaBatches ?? (released ? "first" : "stream"),
+      ...(given.metaDisjoint && { metaDisjoint: true }),
       ...(given.checkpointEvery !== undefined && { checkpointEvery: given.checkpointEvery }),
     },
     async forSplit(split, model) {

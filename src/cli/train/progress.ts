@@ -11,7 +11,8 @@ export interface ProgressOptions {
   readonly epochs: number;
   /** Steps between plain lines. */
   readonly logInterval: number;
-  readonly select: "validation" | "last" | "test";
+  /** Only bars and notes, no line for every step and epoch. */
+  readonly quiet?: boolean;
 }
 
 /** One for all runs of a command. */
@@ -106,7 +107,7 @@ export class Progress {
       if (this.losses.length >= 10) this.losses.shift();
       return;
     }
-    if (inEpoch % this.o.logInterval !== 0) return;
+    if (this.o.quiet || inEpoch % this.o.logInterval !== 0) return;
     const width = String(this.stepsPerEpoch).length;
     this.say(
       `${this.prefix}${facts.epoch}  step ${String(inEpoch).padStart(width)}/${this.stepsPerEpoch}  ${facts.loss}  ${facts.accuracy}  ${facts.speed}  ${this.allLeft()}`,
@@ -115,10 +116,13 @@ export class Progress {
   }
 
   private allLeft(): string {
+    if (this.o.quiet) return ""; // the runs differ too much
     return this.runs > 1 ? `${left(this.pace.allLeftMs)} for all ${this.runs} runs` : left(this.pace.runLeftMs);
   }
 
   private epoch(event: EpochEvent): void {
+    this.fresh();
+    if (this.o.quiet) return;
     const { dim, bold } = this.o.context.style;
     const parts = [
       `train loss ${formatNumber(event.trainLoss)}, accuracy ${formatPercent(event.trainAccuracy)}`,
@@ -129,7 +133,6 @@ export class Progress {
     this.say(
       `${this.prefix}${bold(`epoch ${String(event.epoch).padStart(width)}/${this.epochs}`)}  ${parts.join("  |  ")}  ${dim(formatDuration(event.elapsedMs))}`,
     );
-    this.fresh();
   }
 }
 
