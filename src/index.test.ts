@@ -110,6 +110,7 @@ test("open, fine-tune, use: the whole way in memory", async () => {
     method: metalr.metalr({ lr: 0.01, hyperLr: 0.1 }),
     epochs: 2,
     batchSize: 8,
+    imageSize: [24, 24],
     seed: 0,
   });
   expect(run.learningRates.at(-1)).toHaveLength(run.groups.length);
@@ -123,7 +124,14 @@ test("a run folder on Node: pictures in PNG, too, and predictions from it", asyn
   try {
     const data = await synthetic();
     const folder = join(home, "run");
-    const options = { model: small(), data: data.fold(0), method: metalr.finetune(), epochs: 1, batchSize: 8 };
+    const options = {
+      model: small(),
+      data: data.fold(0),
+      method: metalr.finetune(),
+      epochs: 1,
+      batchSize: 8,
+      imageSize: [24, 24],
+    } as const;
     const run = await metalr.train(folder, options);
     expect(existsSync(join(folder, "lr-curves.png"))).toBe(true);
     const predictions = await metalr.predict(folder, data);
