@@ -51,7 +51,8 @@ export function methodOf(given: MethodFlags, lrFactor = 1): Method {
   const spec = parseMethod(given.method ?? "metalr");
   if (spec.name !== "metalr") refuse(given, onlyMetaLr, `--method ${spec.name}`);
   refuse(given, without[spec.name] ?? [], `--method ${spec.name}`);
-  const { lr, backboneLrRatio: backboneRatio, schedule = spec.schedule, ema = spec.ema } = given;
+  const { lr, backboneLrRatio: backboneRatio } = given;
+  const { schedule = given.schedule, ema = given.ema } = spec; // what stands at the method counts first
   const named = (["optimizer", "weightDecay", "momentum", "adamEps"] as const).some((n) => given[n] !== undefined);
   return methodByName(spec.name, {
     ...(lr !== undefined && { lr }),
