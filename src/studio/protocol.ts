@@ -1,0 +1,154 @@
+/** @file What the studio's server and its page say to each other; both sides import these types. */
+import type { Evaluation } from "../training/types.js";
+
+/**
+ * running: its process is alive. interrupted: it has no end and its process is gone (killed, power cut). stopped: it ended
+ * before its last epoch, as asked. Both of these can be resumed.
+ */
+export type RunState = "running" | "finished" | "stopped" | "interrupted";
+
+/** One row of the table of runs. Rates are shares in 0 … 1; null where there is no figure (yet). */
+export interface RunSummary {
+  /** Stable for a folder; letters and digits. */
+  readonly id: string;
+  /** Of the folder, relative to the folder that is watched: "2026-03-01-0930-images/fold-1". */
+  readonly name: string;
+  readonly method: string;
+  readonly data: string;
+  readonly network: string;
+  readonly state: RunState;
+  /** ISO 8601. */
+  readonly created: string;
+  readonly step: number;
+  readonly steps: number;
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly elapsedMs: number;
+  /** At the pace of the last steps; null where nothing is running. */
+  readonly leftMs: number | null;
+  readonly imagesPerSecond: number | null;
+  /** Mean over the last epoch; of the last step before there is one. */
+  readonly trainLoss: number | null;
+  /** How the epoch of the figures is chosen; "test" is leaky. */
+  readonly select: "last" | "validation" | "test";
+  /** Best so far on validation images. */
+  readonly validationAccuracy: number | null;
+  /** On test images at the selected epoch, after the end. */
+  readonly testAccuracy: number | null;
+  readonly testAuc: number | null;
+  /** log10 of some rates over the run, one row a group, for the small picture; rates of 0 are null. */
+  readonly sparks: readonly (readonly (number | null)[])[];
+  /** The studio started it, so that it can be asked to stop. */
+  readonly ours: boolean;
+}
+
+/** A process that the studio started, or is going to start. */
+export interface Job {
+  readonly id: string;
+  /** As a shell reads it. */
+  readonly command: string;
+  readonly state: "queued" | "starting" | "running" | "stopping" | "ended" | "failed";
+  /** Runs in its folder. */
+  readonly runs: readonly string[];
+  /** The last lines that it wrote. */
+  readonly output: string;
+}
+
+/** What `/api/events` sends: everything at first, then what changes. */
+export type ListMessage =
+  | {
+      readonly type: "all";
+      readonly runs: readonly RunSummary[];
+      readonly jobs: readonly Job[];
+      readonly where: string;
+    }
+  | { readonly type: "run"; readonly run: RunSummary }
+  | { readonly type: "gone"; readonly id: string }
+  | { readonly type: "jobs"; readonly jobs: readonly Job[] };
+
+/** One step: [step, train loss, train accuracy, look-ahead loss, rates …, hypergradients …]; null is NaN. */
+export type StepRow = readonly (number | null)[];
+
+/** The end of an epoch, without what only its last one needs. */
+export interface EpochRow {
+  readonly epoch: number;
+  readonly step: number;
+  readonly trainLoss: number | null;
+  readonly trainAccuracy: number | null;
+  readonly validationLoss: number | null;
+  readonly validationAccuracy: number | null;
+  readonly testLoss: number | null;
+  readonly testAccuracy: number | null;
+}
+
+/** Evaluations that the page shows whole, with what they are of: "test images, epoch 12 (chosen on validation images)". */
+export interface ShownEvaluation {
+  readonly title: string;
+  readonly evaluation: Evaluation;
+}
+
+/** Everything of one run but its curves. */
+export interface RunFacts {
+  readonly summary: RunSummary;
+  readonly groups: readonly string[];
+  readonly classes: readonly string[];
+  readonly stepsPerEpoch: number;
+  /** Lines of the configuration, by heading. */
+  readonly configuration: readonly {
+    readonly heading: string;
+    readonly lines: readonly (readonly [string, string])[];
+  }[];
+  readonly warnings: readonly string[];
+  readonly epochs: readonly EpochRow[];
+  readonly shown: ShownEvaluation | null;
+  /** The selected epoch of a run that has ended, how it was chosen; null before. */
+  readonly selectedEpoch: number | null;
+  readonly firstLr: readonly number[];
+  readonly lastLr: readonly number[];
+  /** Bounds of the rates; null for none. */
+  readonly lrBounds: readonly [number, number] | null;
+  /** Files that can be opened: "report.html". */
+  readonly files: readonly string[];
+}
+
+/** What `/api/runs/ID/events` sends: whole curves at first and after a resume, then what is new. */
+export type RunMessage =
+  | { readonly type: "whole"; readonly facts: RunFacts; readonly steps: readonly StepRow[] }
+  | { readonly type: "more"; readonly facts: RunFacts; readonly steps: readonly StepRow[] }
+  | { readonly type: "gone" };
+
+/** One option of `metalr train` as a field of the form. */
+export interface FormField {
+  readonly key: string;
+  /** "--batch-size". */
+  readonly flag: string;
+  readonly help: string;
+  readonly default: string | null;
+  readonly heading: string;
+  readonly kind: "flag" | "choice" | "number" | "text" | "path";
+  readonly choices: readonly string[];
+}
+
+/** Text of every field that was filled in; "yes" for a flag. */
+export type FormValues = Readonly<Record<string, string>>;
+
+export interface FormCheck {
+  /** By field. */
+  readonly errors: Readonly<Record<string, string>>;
+  /** As a shell reads it. */
+  readonly command: string;
+}
+
+/** The form of a new run, as the command line understands it: the studio knows nothing of it by itself. */
+export interface TrainForm {
+  readonly fields: readonly FormField[];
+  check(values: FormValues): Promise<FormCheck>;
+  /** Words of the command line, "train" first. @param folder where the run goes; by default where the command line puts it */
+  words(values: FormValues): readonly string[];
+}
+
+/** The answer to a request that is not fulfilled. */
+export interface Refusal {
+  readonly problem: string;
+  readonly hint?: string;
+}

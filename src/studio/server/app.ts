@@ -1,0 +1,174 @@
+/** @file Every address of the studio: the page, the two streams, files of runs, and what a person can do to a run. */
+import { readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { type Context, Hono } from "hono";
+import { z } from "zod";
+import { MetalrError } from "../../common/errors.js";
+import type { FileSystem } from "../../platform/types.js";
+import { foldFolders, readRun } from "../../records/read.js";
+import { comparisonReport } from "../../records/report/comparison-report.js";
+import type { Refusal, TrainForm } from "../protocol.js";
+import { type Asset, withToken } from "./assets.js";
+import { browse } from "./browse.js";
+import { documentPolicy, guard, headers, type Log } from "./guard.js";
+import { freshFolder, type Jobs } from "./jobs.js";
+import { servedFiles } from "./live.js";
+import type { RunStore } from "./store.js";
+import type { Streams } from "./streams.js";
+
+z.config({ jitless: true }); // the same code checks records in the page, whose policy forbids new Function
+
+const valuesSchema = z.record(z.string().regex(/^[a-zA-Z]{1,40}$/), z.string().max(4000));
+const formSchema = z.strictObject({ values: valuesSchema });
+const MOST_COMPARED = 24;
+
+export interface AppOptions {
+  readonly token: string;
+  readonly port: () => number;
+  readonly log: Log;
+  readonly assets: ReadonlyMap<string, Asset>;
+  readonly store: RunStore;
+  readonly jobs: Jobs;
+  readonly streams: Streams;
+  readonly form: TrainForm;
+  readonly files: FileSystem;
+  /** Folder in which files are offered. */
+  readonly root: string;
+  /** Folder that new runs go into. */
+  readonly runsFolder: string;
+  readonly now: () => Date;
+}
+
+const refused = (c: Context, status: 400 | 404 | 409 | 422, problem: string, hint?: string) =>
+  c.json<Refusal>({ problem, ...(hint === undefined ? {} : { hint }) }, status);
+
+export function studioApp(o: AppOptions): Hono {
+  const app = new Hono();
+  const { store, jobs, log } = o;
+  app.use(headers);
+  app.use(guard(o));
+  app.onError((error, c) => {
+    log(`a request failed: ${error instanceof MetalrError ? error.code : error.name} (500)`);
+    return c.json<Refusal>({ problem: "this did not work; the terminal of the studio says when" }, 500);
+  });
+  app.notFound((c) => refused(c, 404, "there is nothing here"));
+
+  const page = o.assets.get("index.html");
+  const index = page === undefined ? null : withToken(page, o.token);
+  app.get("/", (c) =>
+    index === null
+      ? c.text("The studio's page is not built: npm run build\n", 200)
+      : c.body(index.bytes, 200, { "content-type": index.type }),
+  );
+  for (const [path, asset] of o.assets) {
+    if (path !== "index.html") app.get(`/${path}`, (c) => c.body(asset.bytes, 200, { "content-type": asset.type }));
+  }
+
+  app.get("/api/events", (c) => o.streams.list(c));
+  app.get("/api/runs", (c) => c.json(store.all()));
+  app.get("/api/runs/:id/events", (c) => o.streams.run(c, c.req.param("id")) ?? refused(c, 404, "no such run"));
+  app.get("/api/runs/:id/files/:name", async (c) => {
+    const run = store.get(c.req.param("id"));
+    const type = servedFiles.get(c.req.param("name"));
+    if (run === null || type === undefined) return refused(c, 404, "no such file");
+    const bytes = await readFile(join(run.folder, c.req.param("name"))).catch(() => null);
+    if (bytes === null) return refused(c, 404, "no such file");
+    return document(c, new Uint8Array(bytes), type);
+  });
+  app.get("/api/compare", async (c) => {
+    const ids = (c.req.query("ids") ?? "").split(",").slice(0, MOST_COMPARED);
+    const chosen = ids.flatMap((id) => store.get(id) ?? []);
+    if (chosen.length === 0) return refused(c, 404, "no such runs");
+    const runs = [];
+    for (const { folder, summary } of chosen) {
+      runs.push({ name: summary.name, about: summary.method, record: (await readRun(o.files, folder)).record });
+    }
+    const html = comparisonReport({ title: `${runs.length} runs`, runs });
+    return document(c, new TextEncoder().encode(html), "text/html; charset=utf-8");
+  });
+
+  app.get("/api/form", (c) => c.json(o.form.fields));
+  app.get("/api/browse", async (c) => {
+    const names = await browse(o.root, c.req.query("path") ?? "");
+    return names === null
+      ? refused(c, 400, "only files below the folder in which the studio was started are listed")
+      : c.json(names);
+  });
+  app.post("/api/check", async (c) => {
+    const values = await readForm(c);
+    return values === null ? malformed(c, log) : c.json(await o.form.check(values));
+  });
+  app.post("/api/start", async (c) => {
+    const values = await readForm(c);
+    if (values === null) return malformed(c, log);
+    const { errors } = await o.form.check(values);
+    const [first] = Object.keys(errors);
+    if (first !== undefined) return refused(c, 422, errors[first] ?? first, "see the fields that are marked");
+    const folder = freshFolder(join(o.runsFolder, folderName(values, o.now())), (f) => jobs.has(f));
+    const id = jobs.add([...o.form.words(values), "--out", folder], folder);
+    return c.json({ job: id });
+  });
+  app.post("/api/jobs/:id/stop", (c) =>
+    jobs.cancel(c.req.param("id")) ? c.json({}) : refused(c, 404, "no such process"),
+  );
+  app.post("/api/runs/:id/stop", (c) => {
+    const run = store.get(c.req.param("id"));
+    if (run === null) return refused(c, 404, "no such run");
+    if (jobs.stop(run.folder)) return c.json({});
+    return refused(
+      c,
+      409,
+      "this run was not started by the studio",
+      "press Ctrl-C where it runs; it can be resumed here after that",
+    );
+  });
+  app.post("/api/runs/:id/resume", async (c) => {
+    const run = store.get(c.req.param("id"));
+    if (run === null) return refused(c, 404, "no such run");
+    if (run.summary.state === "running") return refused(c, 409, "this run is going on");
+    if (run.summary.state === "finished") return refused(c, 409, "this run is finished");
+    const folder = await wholeOf(o.files, run.folder);
+    if (jobs.has(folder)) return refused(c, 409, "this run is on its way already");
+    return c.json({ job: jobs.add(["train", "--resume", folder], folder) });
+  });
+  return app;
+}
+
+function document(c: Context, bytes: Uint8Array<ArrayBuffer>, type: string): Response {
+  const shown = /^(text\/html|image)/.test(type);
+  return c.body(bytes, 200, {
+    "content-type": type,
+    "content-security-policy": documentPolicy,
+    ...(shown ? {} : { "content-disposition": "attachment" }),
+  });
+}
+
+async function readForm(c: Context): Promise<Readonly<Record<string, string>> | null> {
+  if (!/^application\/json\b/.test(c.req.header("content-type") ?? "")) return null;
+  const body: unknown = await c.req.json().catch(() => null);
+  const parsed = formSchema.safeParse(body);
+  return parsed.success ? parsed.data.values : null;
+}
+
+function malformed(c: Context, log: Log): Response {
+  log("refused a POST request: a malformed body (400)");
+  return refused(c, 400, "the body is not a form");
+}
+
+/** "2026-03-01-093000-images": the time, and the run's name or the data's. */
+function folderName(values: Readonly<Record<string, string>>, now: Date): string {
+  const time = now.toISOString().slice(0, 19).replace("T", "-").replaceAll(":", "");
+  const data = basename((values["data"] ?? "").replace(/[\\/]+$/, "")).replace(
+    /(\.(pkl|pickle|npz|csv|zip|\d+))+$/i,
+    "",
+  );
+  const name = (values["name"] ?? (data || "pocus_data_all")).replace(/[^\w.-]+/g, "-").replace(/^[-.]+/, "");
+  return `${time}-${name.slice(0, 60) || "run"}`;
+}
+
+/** The cross-validation that a fold is of, else the run itself: one process continues all of it. */
+async function wholeOf(files: FileSystem, folder: string): Promise<string> {
+  if (!/^fold-\d+$/.test(basename(folder))) return folder;
+  const parent = dirname(folder);
+  return (await foldFolders(files, parent)).length > 0 ? parent : folder;
+}

@@ -1,0 +1,147 @@
+/** @file Server-sent events: the list of runs, and single runs that are looked at; a slow reader never holds up the others. */
+import type { Context } from "hono";
+import { streamSSE } from "hono/streaming";
+import type { Job, ListMessage, RunMessage } from "../protocol.js";
+import { LiveRun } from "./live.js";
+import type { RunStore } from "./store.js";
+
+/** Milliseconds between looks at a run that is shown. */
+const PERIOD = 250;
+/** Milliseconds between lines that only say that the server is there. */
+const BEAT = 10_000;
+/** A reader that is this many messages behind is let go; the page connects again. */
+const MOST_BEHIND = 2000;
+
+/** Sends what is pushed, one message after the other, until the reader goes. */
+function stream<T>(c: Context, begin: (push: (message: T) => void) => () => void): Response {
+  return streamSSE(c, async (out) => {
+    const waiting: T[] = [];
+    let wake = () => {};
+    const end = begin((message) => {
+      waiting.push(message);
+      wake();
+    });
+    out.onAbort(() => {
+      end();
+      wake();
+    });
+    while (!out.aborted && !out.closed && waiting.length < MOST_BEHIND) {
+      for (let message = waiting.shift(); message !== undefined; message = waiting.shift()) {
+        await out.writeSSE({ data: JSON.stringify(message) });
+      }
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        if (waiting.length > 0 || out.aborted) resolve();
+        else timer = setTimeout(resolve, BEAT);
+      });
+      clearTimeout(timer);
+      if (waiting.length === 0 && !out.aborted) await out.write(": still here\n\n");
+    }
+    end();
+  });
+}
+
+export class Streams {
+  private readonly looked = new Map<
+    string,
+    { readonly live: LiveRun; readonly readers: Set<(m: RunMessage) => void>; shown: string }
+  >();
+  private readonly listReaders = new Set<(message: ListMessage) => void>();
+  private readonly timer: NodeJS.Timeout;
+  private busy = false;
+  private jobsChanged = false;
+
+  constructor(
+    private readonly store: RunStore,
+    private readonly jobs: () => readonly Job[],
+    /** Of the watched folders, for people. */
+    private readonly where: string,
+  ) {
+    this.timer = setInterval(() => void this.tick(), PERIOD);
+  }
+
+  /** Jobs are told at the next look, so that much output does not become many messages. */
+  tellJobs(): void {
+    this.jobsChanged = true;
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+
+  list(c: Context): Response {
+    return stream<ListMessage>(c, (push) => {
+      push({ type: "all", runs: this.store.all(), jobs: this.jobs(), where: this.where });
+      this.listReaders.add(push);
+      const stop = this.store.listen({
+        run: (run) => push({ type: "run", run }),
+        gone: (id) => push({ type: "gone", id }),
+      });
+      return () => {
+        stop();
+        this.listReaders.delete(push);
+      };
+    });
+  }
+
+  /** @returns null where there is no such run */
+  run(c: Context, id: string): Response | null {
+    const entry = this.store.get(id);
+    if (entry === null) return null;
+    return stream<RunMessage>(c, (push) => {
+      const looked = this.looked.get(id) ?? {
+        live: new LiveRun(entry.folder, entry.glance.info),
+        readers: new Set(),
+        shown: "",
+      };
+      this.looked.set(id, looked);
+      const begin = async () => {
+        await looked.live.update();
+        // Readers that were here before still wait for what is new; a page passes over steps that it has.
+        if (looked.readers.size === 0) looked.live.settle();
+        looked.readers.add(push);
+        push(await looked.live.whole(this.store.get(id)?.summary ?? entry.summary));
+      };
+      void begin().catch(() => push({ type: "gone" }));
+      return () => {
+        looked.readers.delete(push);
+        if (looked.readers.size === 0) this.looked.delete(id);
+      };
+    });
+  }
+
+  private async tick(): Promise<void> {
+    if (this.busy) return;
+    this.busy = true;
+    try {
+      if (this.jobsChanged) {
+        this.jobsChanged = false;
+        const message: ListMessage = { type: "jobs", jobs: this.jobs() };
+        for (const push of this.listReaders) push(message);
+      }
+      for (const [id, looked] of this.looked) await this.look(id, looked);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  private async look(
+    id: string,
+    looked: { readonly live: LiveRun; readonly readers: Set<(m: RunMessage) => void>; shown: string },
+  ): Promise<void> {
+    if (looked.readers.size === 0) return;
+    const entry = this.store.get(id);
+    if (entry === null) {
+      for (const push of looked.readers) push({ type: "gone" });
+      this.looked.delete(id);
+      return;
+    }
+    const fresh = await looked.live.update();
+    const shown = JSON.stringify(entry.summary);
+    if (!fresh && shown === looked.shown) return;
+    looked.shown = shown;
+    const message = await looked.live.more(entry.summary);
+    for (const push of looked.readers) push(message);
+  }
+}
