@@ -142,7 +142,8 @@ function runNode(node: OnnxNode, pass: Pass): readonly (Value | null)[] {
       const v = c.maybe(i);
       return v === null || constantTensor(v) !== null;
     });
-    return fixed ? values.map((v) => v && fold(v)) : values;
+    // The branches of an If read values from around it, and fold what they can themselves.
+    return fixed && node.opType !== "If" ? values.map((v) => v && fold(v)) : values;
   } catch (e) {
     // Our own shape rules know the op and, at most, its name; the reader knows the file's node.
     if (!(e instanceof ShapeError) || e.where.startsWith(pass.file)) throw e;
