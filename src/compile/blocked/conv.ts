@@ -89,22 +89,18 @@ function exchanged(c: Context, w: Value, phases: readonly (readonly (number | nu
   const { e, block: b } = c;
   const [o, i, kh, kw] = four(w);
   const taps = kh * kw;
-  const split = e.emit("Reshape", [c.get(w, "weight"), e.vector([o / b, i / b, taps, b, b])]);
-  const moved = e.emit("Transpose", [split], { perm: ints([1, 0, 2, 3, 4]) });
-  const blocks = transposeBlocks(c, moved, (i / b) * (o / b) * taps);
-  const flat = e.emit("Reshape", [blocks, e.vector([i / b, o / b, taps, b * b])]);
-  const wanted = phases.flat();
-  const padded = wanted.includes(null) ? e.emit("Pad", [flat, e.vector([0, 0, 0, 0, 0, 0, 1, 0])]) : flat;
-  const indices = BigInt64Array.from(wanted, (t) => BigInt(t ?? taps));
-  const picked = e.emit("Gather", [padded, e.constant({ dtype: "int64", shape: [wanted.length], data: indices })], {
-    axis: int(2),
-  });
-  if (phases.length === 1) return picked;
-  const grouped = e.emit("Reshape", [
-    picked,
-    e.vector([i / b, o / b, phases.length, wanted.length / phases.length, b * b]),
-  ]);
-  return e.emit("Transpose", [grouped], { perm: ints([2, 0, 1, 3, 4]) });
+  const [ob, ib] = [o / b, i / b];
+  const blocks = transposeBlocks(c, c.get(w, "weight"), ob * ib * taps);
+  const flat = e.emit("Reshape", [blocks, e.vector([ob * ib * taps, b * b])]);
+  const none = ob * ib * taps; // a row of zeros behind the last block
+  const source = phases.flat().includes(null) ? e.emit("Pad", [flat, e.vector([0, 0, 1, 0])]) : flat;
+  // Whole blocks move: one Gather of rows exchanges inputs and outputs and picks the taps, on all threads.
+  const rows: number[] = [];
+  for (const phase of phases)
+    for (let p = 0; p < ib; p++)
+      for (let q = 0; q < ob; q++) for (const t of phase) rows.push(t === null ? none : (q * ib + p) * taps + t);
+  const order = e.constant({ dtype: "int64", shape: [rows.length], data: BigInt64Array.from(rows, BigInt) });
+  return e.emit("Gather", [source, order], { axis: int(0) });
 }
 
 /** The kernel turned by 180°: taps from last to first. */
