@@ -18,12 +18,28 @@ const isOp = (v: unknown): v is Op => typeof v === "object" && v !== null && "gr
 
 /** All ops; tests, documentation and verifiers walk this. Adding an op is adding it to its file. */
 export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
-  [elementwise, shape, reduce, dotFile, matmul, conv, batchNorm, maxPool, softmax, activation, averagePoolFile, gatherFile, rounding]
+  [
+    elementwise,
+    shape,
+    reduce,
+    dotFile,
+    matmul,
+    conv,
+    batchNorm,
+    maxPool,
+    softmax,
+    activation,
+    averagePoolFile,
+    gatherFile,
+    rounding,
+  ]
     .flatMap((file) => Object.values<unknown>(file))
     .filter(isOp)
     .map((op) => [op.name, op]),
 );
 
+export { clamp, elu, erfOf, gelu, hardSigmoid, leakyRelu, prelu, softplus } from "./activation.js";
+export { averagePool } from "./averagePool.js";
 export { batchNormInference, batchNormTraining, updateRunning } from "./batchNorm.js";
 export { type ConvAttributes, conv } from "./conv.js";
 export { apply, defineOp, type NdArray, type Op, type OpSpec, opOf, type Sample } from "./define.js";
@@ -56,13 +72,11 @@ export {
   where,
 } from "./elementwise.js";
 export { evaluateGraph, fromNd, toNd } from "./evaluate.js";
+export { gather, gatherNd, scatterNd } from "./gather.js";
+export { type Matrix, mapAxis } from "./mapAxis.js";
 export { gemm, linear, matmul } from "./matmul.js";
 export { maxPool } from "./maxPool.js";
 export { reduceMax, reduceMean, reduceSum, sumAll } from "./reduce.js";
+export { cos, sin } from "./rounding.js";
 export { concat, dilate, expand, flatten, pad, reshape, slice, sumTo, transpose } from "./shape.js";
 export { crossEntropy, logSoftmax, oneHot, softmax } from "./softmax.js";
-export { clamp, elu, erfOf, gelu, hardSigmoid, leakyRelu, prelu, softplus } from "./activation.js";
-export { averagePool } from "./averagePool.js";
-export { gather, gatherNd, scatterNd } from "./gather.js";
-export { type Matrix, mapAxis } from "./mapAxis.js";
-export { cos, sin } from "./rounding.js";
