@@ -8,7 +8,7 @@ import type { Dataset, Split } from "../../data/types.js";
 import { writeNpz } from "../../formats/npz.js";
 import { encodeSafetensors } from "../../formats/safetensors.js";
 import { adam, finetune, lastLayer, type Method, metalr } from "../../methods/index.js";
-import { createModel } from "../../models/index.js";
+import { createModel, withWeights } from "../../models/index.js";
 import type { Model } from "../../models/types.js";
 import { join } from "../../records/files.js";
 import { readRun } from "../../records/read.js";
@@ -144,9 +144,9 @@ export async function runDemo(
     batchSize: 32,
   });
   view.pretrained(pretraining.accuracy);
-  const model: Model = { ...pretraining.model, normalization: pretraining.transforms.evaluation.normalization };
+  const trained: Model = { ...pretraining.model, normalization: pretraining.transforms.evaluation.normalization };
   const weights = join(folder, "scanner-a.safetensors");
-  await files.writeAtomic(weights, encodeSafetensors(model.weights, { format: "pt" }));
+  await files.writeAtomic(weights, encodeSafetensors(trained.weights, { format: "pt" }));
 
   const data = join(folder, "scanner-b.npz");
   const onB: number[] = [];
@@ -155,6 +155,7 @@ export async function runDemo(
     const b = await syntheticDataset({ scanner: scanners.b, seed: seed + 1 + r, size, ...scale.fineTuning });
     if (r === 0) await files.writeAtomic(data, await asNpz(b));
     const split = onlySplit(b, seed);
+    const model = withNewHead(trained, seed + 1 + r);
     const transforms = await defaultTransforms({ model, dataset: b, train: split.train, size: [size, size] });
     const before = await evaluateRun(pretraining.folder, b, { ...context, part: "all", workers: 0 });
     onB.push(before.evaluation.accuracy);
@@ -179,6 +180,19 @@ export async function runDemo(
     view.repetition(r, onB.at(-1) ?? Number.NaN, repetition);
   }
   return { onA: pretraining.accuracy, onB, runs, data, weights };
+}
+
+/** The last layer as it is initialised: what came before fine-tuning is no classifier for the new task. */
+function withNewHead(model: Model, seed: number): Model {
+  const { architecture, width } = model.config;
+  const fresh = createModel(architecture, {
+    classes: model.classes,
+    channels: model.input.channels,
+    seed,
+    ...(typeof width === "number" && { width }),
+  });
+  const head = new Set(model.parameters.filter((p) => p.group === model.headGroup).map((p) => p.name));
+  return withWeights(model, new Map([...fresh.weights].filter(([name]) => head.has(name))));
 }
 
 function onlySplit(dataset: Dataset, seed: number): Split {

@@ -188,7 +188,6 @@ export const trainFlags = {
       help: "passes over the training images",
       default: "30",
       min: 1,
-      max: 1_000_000,
       aliases: ["epochs"],
     }),
     batchSize: whole({
@@ -196,7 +195,6 @@ export const trainFlags = {
       help: "images of a step",
       default: "128",
       min: 1,
-      max: 1_000_000,
     }),
     seed: whole({ flags: "-s, --seed <n>", help: "of every random number", default: "1", min: 0, max: 2 ** 32 - 1 }),
     select: choice({
