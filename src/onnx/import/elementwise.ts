@@ -16,7 +16,6 @@ import {
   mul,
   prelu,
   reciprocal,
-  sigmoid,
   sin,
   softplus,
   sqrt,
@@ -135,7 +134,6 @@ export const elementwiseTable: ImportTable = {
     const outside = where(greater(x, scalar(lambd)), sub(x, scalar(bias)), scalar(0));
     return where(greater(scalar(-lambd), x), add(x, scalar(bias)), outside);
   },
-  Swish: (c) => mul(c.x(0), sigmoid(mul(c.x(0), scalar(c.float("alpha", 1))))),
   Clip: clip,
   Sinh: (c) => mul(scalar(0.5), sub(exp(c.x(0)), exp(mul(c.x(0), scalar(-1))))),
   Cosh: (c) => mul(scalar(0.5), add(exp(c.x(0)), exp(mul(c.x(0), scalar(-1))))),

@@ -7,6 +7,7 @@ import { evaluateGraph } from "../../ops/index.js";
 import { encodeOnnx } from "../encode.js";
 import { importOnnx } from "../import.js";
 import type { OnnxAttribute, OnnxModel } from "../model.js";
+import { importTable } from "./table.js";
 
 /** One operator over an image x and initializers; every result is compared with ONNX Runtime's own operator. */
 interface Case {
@@ -20,6 +21,10 @@ interface Case {
   readonly outputs?: number;
   readonly opset?: number;
   readonly range?: readonly [number, number];
+  /** Which input the image is; default the first. */
+  readonly place?: number;
+  /** Of the result; default float32. */
+  readonly dtype?: "bool" | "int64";
 }
 
 const noise = (shape: Shape, seed: number, [low, high]: readonly [number, number] = [-2, 2]) => {
@@ -36,6 +41,13 @@ const attribute = (v: number | string | readonly number[] | boolean): OnnxAttrib
   if (typeof v === "number" || typeof v === "boolean") return { type: "int", value: BigInt(v) };
   return { type: "ints", value: v.map(BigInt) };
 };
+
+/** Every third one false. */
+const bools = (...shape: number[]): Tensor => ({
+  dtype: "bool",
+  shape,
+  data: Uint8Array.from({ length: sizeOf(shape) }, (_, i) => (i % 3 === 0 ? 0 : 1)),
+});
 
 function modelOf(c: Case): OnnxModel {
   const initializers = new Map<string, Tensor>();
@@ -55,14 +67,14 @@ function modelOf(c: Case): OnnxModel {
     graph: {
       name: c.op,
       inputs: [{ name: "x", dtype: "float32", shape: c.x }],
-      outputs: outputs.map((name) => ({ name, dtype: "float32" as const, shape: null })),
+      outputs: outputs.map((name) => ({ name, dtype: c.dtype ?? ("float32" as const), shape: null })),
       initializers,
       nodes: [
         {
           name: "",
           opType: c.op,
           domain: "",
-          inputs: ["x", ...names],
+          inputs: names.toSpliced(c.place ?? 0, 0, "x"),
           outputs,
           attributes: Object.fromEntries([
             ...Object.entries(c.attrs ?? {}).map(([k, v]) => [k, attribute(v)] as const),
@@ -99,6 +111,19 @@ const TOLERANCE = 2e-5;
 
 const image: Shape = [2, 4, 5, 6];
 const families: Readonly<Record<string, readonly Case[]>> = {
+  arithmetic: [
+    ...["Add", "Sub", "Mul", "Min", "Sum"].map((op): Case => ({ op, x: image, rest: [w(5, 1)] })),
+    { op: "Div", x: image, rest: [noise([6], 8, [0.5, 2])] },
+    { op: "Mod", x: image, rest: [noise([6], 8, [0.5, 2])], attrs: { fmod: 1 } },
+    ...["Abs", "Neg", "Exp", "Sign", "Sigmoid", "Tanh", "Relu", "Floor", "Ceil", "Round", "Sin", "Cos"].map(
+      (op): Case => ({ op, x: image }),
+    ),
+    ...["Log", "Sqrt", "Reciprocal"].map((op): Case => ({ op, x: image, range: [0.5, 3] })),
+    ...["Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal"].map(
+      (op): Case => ({ op, x: image, rest: [w(6)], dtype: "bool" }),
+    ),
+    { op: "Where", x: image, rest: [bools(5, 6), w(6)], place: 1 },
+  ],
   activations: [
     { op: "LeakyRelu", x: image, floats: { alpha: 0.2 } },
     { op: "PRelu", x: image, rest: [w(4, 1, 1)] },
@@ -252,8 +277,18 @@ const families: Readonly<Record<string, readonly Case[]>> = {
     { op: "ReduceLogSumExp", x: image, attrs: { axes: [-1], keepdims: 0 } },
     { op: "ReduceProd", x: image, attrs: { axes: [1, 3], keepdims: 0 } },
     { op: "ReduceMean", x: image },
+    { op: "ReduceLogSum", x: image, attrs: { axes: [1] }, range: [0.5, 2] },
     { op: "CumSum", x: image, rest: [int64([], [2])] },
     { op: "CumSum", x: image, rest: [int64([], [1])], attrs: { exclusive: 1, reverse: 1 } },
+  ],
+  "known when the model is opened": [
+    { op: "Shape", x: image, dtype: "int64" },
+    { op: "Shape", x: image, attrs: { start: 1, end: -1 }, dtype: "int64" },
+    { op: "Size", x: image, dtype: "int64" },
+    { op: "Cast", x: image, attrs: { to: 7 }, dtype: "int64" },
+    { op: "CastLike", x: image, rest: [int64([1], [0])], dtype: "int64" },
+    { op: "Identity", x: image },
+    { op: "Dropout", x: image },
   ],
   resizing: [
     ...["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"].flatMap((mode): Case[] => [
@@ -320,4 +355,67 @@ describe.each(Object.entries(families))("%s", (_, cases) => {
       });
     }
   });
+});
+
+test("every operator that is imported is compared here, or tested beside this file", () => {
+  const compared = new Set(Object.values(families).flatMap((cases) => cases.map((c) => c.op)));
+  const elsewhere = ["And", "Constant", "ConstantOfShape", "If", "NonZero", "Not", "OneHot", "Or", "Range", "Xor"];
+  expect(
+    Object.keys(importTable)
+      .filter((op) => !compared.has(op))
+      .sort(),
+  ).toEqual(elsewhere);
+});
+
+test.each([
+  [{ op: "And", inputs: ["p", "q"] }],
+  [{ op: "Or", inputs: ["p", "q"] }],
+  [{ op: "Xor", inputs: ["p", "q"] }],
+  [{ op: "Not", inputs: ["p"] }],
+  [{ op: "NonZero", inputs: ["p"] }],
+  [{ op: "Range", inputs: ["two", "nine", "three"] }],
+  [{ op: "ConstantOfShape", inputs: ["shape"] }],
+  [{ op: "OneHot", inputs: ["shape", "nine", "values"] }],
+])("%o of constants agrees with ONNX Runtime", async ({ op, inputs }) => {
+  const p = bools(2, 3);
+  const q: Tensor = { dtype: "bool", shape: [3], data: Uint8Array.of(1, 0, 1) };
+  const constants: Record<string, Tensor> = {
+    p,
+    q,
+    two: int64([], [2]),
+    nine: int64([], [9]),
+    three: int64([], [3]),
+    shape: int64([2], [2, 3]),
+    values: float32([2], [0, 1]),
+  };
+  const cast = {
+    name: "c",
+    opType: "Cast",
+    domain: "",
+    inputs: ["k"],
+    outputs: ["f"],
+    attributes: { to: { type: "int" as const, value: 1n } },
+  };
+  const add = { ...cast, name: "a", opType: "Add", inputs: ["x", "f"], outputs: ["y0"], attributes: {} };
+  const model = modelOf({ op, x: [1] });
+  const nodes = [{ ...cast, name: "n", opType: op, inputs, outputs: ["k"], attributes: {} }, cast, add];
+  const full: OnnxModel = {
+    ...model,
+    graph: {
+      ...model.graph,
+      nodes,
+      initializers: new Map(Object.entries(constants)),
+      inputs: [{ name: "x", dtype: "float32", shape: [1, 1] }],
+    },
+  };
+  const session = await InferenceSession.create(encodeOnnx(full), { logSeverityLevel: 4 });
+  const { y0 } = await session.run({ x: new OrtTensor("float32", [0.5], [1, 1]) });
+  await session.release();
+  const x = input("x", "float32", [1, 1]);
+  const { logits } = importOnnx(full, { file: "case" }).forward((n) => constant(constants[n] ?? float32([], [0])), x, {
+    batchNorm: "running",
+  });
+  const y = evaluateGraph([logits], new Map([[x, { shape: [1, 1], data: Float64Array.of(0.5) }]]))[0]!; // one was asked for
+  expect(y.shape).toEqual(y0?.dims);
+  expect([...y.data]).toEqual(Array.from(y0?.data as Float32Array)); // float32 by the Add
 });
