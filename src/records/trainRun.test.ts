@@ -128,6 +128,42 @@ test("a folder whose run died before its first checkpoint is started anew", asyn
   expect(checkpoint("young").equals(checkpoint("never"))).toBe(true);
 });
 
+test("stopped in the midst of an evaluation, killed after it: the epoch is in the log once", async () => {
+  const stop = new AbortController();
+  const part = await train("evaluating", {
+    signal: stop.signal,
+    report: (e) => {
+      if (e.type === "step" && e.step === 5) stop.abort(); // the last step of an epoch
+    },
+  });
+  expect(part).toMatchObject({ reason: "stopped", step: 5, epoch: 0 });
+  const disk = fullDisk((path) => path.endsWith("last.safetensors"));
+  await expect(train("evaluating", { resume: true, platform: disk })).rejects.toThrow("no space left");
+  await train("evaluating", { resume: true });
+  const { record } = await readRun(platform.files, join(home, "evaluating"));
+  expect(record.epochs.map((e) => e.epoch)).toEqual([1, 2, 3, 4]);
+  expect(checkpoint("evaluating").equals(checkpoint("never"))).toBe(true);
+});
+
+test("a run that died before its first checkpoint may be started with other options", async () => {
+  const disk = fullDisk((path) => path.endsWith("last.safetensors"));
+  await expect(train("other", { platform: disk })).rejects.toThrow("no space left");
+  await train("other", { resume: true, batchSize: 7 });
+  const { record } = await readRun(platform.files, join(home, "other"));
+  expect(record.info.options["batchSize"]).toBe(7);
+});
+
+test("continued by another executor, the log warns that bits may differ", async () => {
+  const stop = new AbortController();
+  const signal = stop.signal;
+  await train("moved", { signal, report: (e) => (e.type === "checkpoint" ? stop.abort() : undefined) });
+  await train("moved", { resume: true, executor: { ...executor, description: "another" } });
+  const { record } = await readRun(platform.files, join(home, "moved"));
+  expect(record.warnings.at(-1)).toBe(
+    `the run was started on ${executor.description} and goes on on another: its bits may differ`,
+  );
+});
+
 describe("what goes wrong leaves the earlier checkpoint whole", () => {
   test("a disk that fills up", async () => {
     let written = 0;

@@ -40,13 +40,17 @@ export async function trainRun(folder: string, o: TrainRunOptions): Promise<Trai
     const finished = await finishedRun(folder, o, resolved, checkpoint);
     if (finished) return finished;
   }
-  if (exists && o.resume === true) await removeTemporaries(files, join(folder, runFiles.checkpoints));
   const recording = { platform: o.platform, ...(o.rasterize && { rasterize: o.rasterize }) };
-  const recorder =
-    exists && o.resume === true
-      ? await continueRun(folder, recording)
-      : await createRun(folder, { ...recording, config: configOf(o, resolved) });
-  return { folder, ...(await record(recorder, o, resolved, checkpoint)) };
+  if (checkpoint) {
+    await removeTemporaries(files, join(folder, runFiles.checkpoints));
+    return { folder, ...(await record(await continueRun(folder, recording), o, resolved, checkpoint)) };
+  }
+  if (exists && o.resume === true) {
+    // It died before its first checkpoint, so nothing of it is continued, its options neither.
+    for (const name of [runFiles.info, runFiles.tensorBoard]) await files.remove(join(folder, name));
+  }
+  const recorder = await createRun(folder, { ...recording, config: configOf(o, resolved) });
+  return { folder, ...(await record(recorder, o, resolved, null)) };
 }
 
 /** What a killed writer left half-written beside the checkpoints (`FileSystem.writeAtomic`). */
@@ -65,34 +69,65 @@ async function record(
   checkpoint: Snapshot | null,
 ): Promise<FineTuneResult> {
   const { resume: _, ...training } = o;
+  const recorded = checkpoint ? await recordedEpoch(recorder, o, checkpoint) : 0;
   let end: EndEvent | null = null;
   const tell = async (event: TrainingEvent) => {
-    await recorder.record(event);
+    if (event.type !== "epoch" || event.epoch !== recorded) await recorder.record(event);
     await o.report?.(event);
   };
-  const result = await fineTune({
-    ...training,
-    transforms,
-    ...(checkpoint && { resume: checkpoint }),
-    async save(snapshot) {
-      const { tensors, metadata } = encodeSnapshot(snapshot, o.data.split);
-      return recorder.writeCheckpoint(lastCheckpoint, tensors, metadata);
-    },
-    async report(event) {
-      if (event.type === "end") end = event;
-      else await tell(event);
-    },
-  });
-  if (result.reason === "finished") {
-    const { files } = o.platform;
-    if (result.test) await recorder.writePredictions("selected", result.test.predictions);
-    if (result.testLast) await recorder.writePredictions("last", result.testLast.predictions);
-    const onnx = await exportModel(result.model, { classes: result.classes, transform: transforms.evaluation });
-    await files.writeAtomic(join(recorder.folder, modelFile), onnx);
+  try {
+    const result = await fineTune({
+      ...training,
+      transforms,
+      ...(checkpoint && { resume: checkpoint }),
+      async save(snapshot) {
+        const { tensors, metadata } = encodeSnapshot(snapshot, o.data.split);
+        return recorder.writeCheckpoint(lastCheckpoint, tensors, metadata);
+      },
+      async report(event) {
+        if (event.type === "end") end = event;
+        else await tell(event);
+        if (event.type === "start") await warnOfOtherExecutor(tell, recorder, o);
+      },
+    });
+    if (result.reason === "finished") await writeProducts(recorder, o, result);
+    if (end) await tell(end);
+    await recorder.flush();
+    return result;
+  } catch (error) {
+    await recorder.flush().catch(() => {}); // what was reported is kept; the first error is the one to tell
+    throw error;
   }
-  if (end) await tell(end);
-  await recorder.flush();
-  return result;
+}
+
+/**
+ * The epoch that the checkpoint has not ended and the log has: a run that was stopped in the midst of an evaluation, continued, and
+ * killed before the next checkpoint. It is not recorded again. 0 for none.
+ */
+async function recordedEpoch({ folder }: RunRecorder, o: TrainRunOptions, { progress }: Snapshot): Promise<number> {
+  const { epochs } = (await readRun(o.platform.files, folder)).record;
+  return epochs.find((e) => e.epoch === progress.epoch + 1 && e.step === progress.step)?.epoch ?? 0;
+}
+
+/** Another version or another kind of hardware computes the same to rounding, not to the bit. */
+async function warnOfOtherExecutor(
+  tell: (event: TrainingEvent) => Promise<void>,
+  { info }: RunRecorder,
+  { executor }: TrainRunOptions,
+): Promise<void> {
+  const before = info.versions["executor"];
+  if (before === undefined || before === executor.description) return;
+  const message = `the run was started on ${before} and goes on on ${executor.description}: its bits may differ`;
+  await tell({ type: "warning", message });
+}
+
+/** Test predictions and the selected network. */
+async function writeProducts(recorder: RunRecorder, o: TrainRunOptions, result: FineTuneResult): Promise<void> {
+  const { test, testLast, classes, transforms, model } = result;
+  if (test) await recorder.writePredictions("selected", test.predictions);
+  if (testLast) await recorder.writePredictions("last", testLast.predictions);
+  const onnx = await exportModel(model, { classes, transform: transforms.evaluation });
+  await o.platform.files.writeAtomic(join(recorder.folder, modelFile), onnx);
 }
 
 function configOf(o: TrainRunOptions, { settings, transforms }: Resolved): RunConfig {
