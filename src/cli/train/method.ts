@@ -1,6 +1,14 @@
 /** @file The method that the options of `metalr train` ask for, and the options that would be ignored. */
 import { UsageError } from "../../common/errors.js";
-import { adam, type Method, methodByName, type Optimizer, parseMethod, sgd } from "../../methods/index.js";
+import {
+  adam,
+  type Method,
+  type MethodSpec,
+  methodByName,
+  type Optimizer,
+  parseMethod,
+  sgd,
+} from "../../methods/index.js";
 import { longName } from "../options.js";
 import { type TrainFlags, trainFlags } from "./flags.js";
 
@@ -43,14 +51,21 @@ const without: Readonly<Record<string, readonly (keyof MethodFlags)[]>> = {
   layerDecay: ["backboneLrRatio"],
   discriminative: ["backboneLrRatio"],
   autoRgn: ["backboneLrRatio"],
-  ldog: ["lr", "backboneLrRatio", "optimizer", "weightDecay", "momentum", "adamEps"],
+  ldog: ["lr", "backboneLrRatio", "optimizer", "weightDecay", "momentum", "adamEps", "ema"],
 };
 
 /** @throws {UsageError} an option that the method does not know, or that the optimizer does not know */
-export function methodOf(given: MethodFlags, lrFactor = 1): Method {
+export function methodOf(given: MethodFlags): Method {
   const spec = parseMethod(given.method ?? "metalr");
   if (spec.name !== "metalr") refuse(given, onlyMetaLr, `--method ${spec.name}`);
   refuse(given, without[spec.name] ?? [], `--method ${spec.name}`);
+  return methodFor(spec, given);
+}
+
+/** A method under options that are meant for several: those that it does not know are not for it. */
+export function methodFor(spec: MethodSpec, all: MethodFlags, lrFactor = 1): Method {
+  const foreign: readonly string[] = without[spec.name] ?? [];
+  const given: MethodFlags = { ...all, ...Object.fromEntries(foreign.map((name) => [name, undefined])) };
   const { lr, backboneLrRatio: backboneRatio } = given;
   const { schedule = given.schedule, ema = given.ema } = spec; // what stands at the method counts first
   const named = (["optimizer", "weightDecay", "momentum", "adamEps"] as const).some((n) => given[n] !== undefined);

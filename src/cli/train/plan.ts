@@ -35,9 +35,14 @@ export interface Plan {
 
 /**
  * Opens everything and checks it before anything is written.
+ * @param o.splitSeed seed of the division into parts, where it is not that of the run
  * @throws {UsageError | FileError | DataError | WeightsError}
  */
-export async function planTraining(given: TrainFlags, platform: Platform): Promise<Plan> {
+export async function planTraining(
+  given: TrainFlags,
+  platform: Platform,
+  o: { readonly splitSeed?: number } = {},
+): Promise<Plan> {
   const released = given.variant === "released";
   const method = methodOf(given);
   const select = given.select ?? (released ? "test" : "validation");
@@ -61,7 +66,7 @@ export async function planTraining(given: TrainFlags, platform: Platform): Promi
   }
   const all = planSplits(dataset, {
     select,
-    seed,
+    seed: o.splitSeed ?? seed,
     metaData: given.metaData ?? "train",
     ...(given.splitFolds !== undefined && { folds: given.splitFolds }),
     ...(given.testShare !== undefined && { testShare: given.testShare }),

@@ -2,8 +2,9 @@
 import { formatDuration, NONE } from "../format.js";
 import { confusionPicture, lrPicture } from "../pictures.js";
 import { type ComparedMethod, comparePlot } from "../plots/compare.js";
+import { confusionMatrix } from "../plots/confusion.js";
 import { headlineOf, type RunRecord } from "../run-record.js";
-import { figure, Html, html, htmlTable, notes, page } from "./html.js";
+import { figure, Html, type HtmlColumn, html, htmlTable, notes, page } from "./html.js";
 import { classTable, configuration, evaluationCells, evaluationColumns, footer, rateTable } from "./parts.js";
 
 export interface ComparedRun {
@@ -16,11 +17,31 @@ export interface ComparedRun {
   readonly reference?: boolean;
 }
 
+/** The figures of one data set over several runs a method. */
+export interface ComparedSection {
+  readonly title: string;
+  readonly methods: readonly ComparedMethod[];
+  readonly note: string;
+  readonly columns: readonly HtmlColumn[];
+  /** One a method. */
+  readonly rows: readonly (readonly string[])[];
+  /** What the numbers allow one to say. */
+  readonly paragraphs: readonly string[];
+  /** Of all runs of a method together. */
+  readonly confusions: readonly {
+    readonly name: string;
+    readonly classes: readonly string[];
+    readonly confusion: readonly (readonly number[])[];
+  }[];
+}
+
 export interface ComparisonData {
   readonly title: string;
   /** Paragraphs above everything: what was compared, on what. */
   readonly introduction?: readonly string[];
   readonly runs: readonly ComparedRun[];
+  /** Figures over several runs a method, instead of the figure and the table of `runs`, whose learning rates are still shown. */
+  readonly sections?: readonly ComparedSection[];
   /** Rows of the figure; default: the accuracy of each run on its test images, without intervals. */
   readonly methods?: readonly ComparedMethod[];
   readonly note?: string;
@@ -48,7 +69,10 @@ ${figures.map(
 `,
 )}
 `,
-    html`<h2>Images never seen in training</h2>
+    ...(data.sections ?? []).map(comparedSection),
+    data.sections
+      ? null
+      : html`<h2>Images never seen in training</h2>
 ${figure(
   comparePlot({
     width: 920,
@@ -58,7 +82,8 @@ ${figure(
   }),
 )}
 ${comparisonTable(runs)}
-${leaky.length === 0 ? null : html`<p><strong>Leaky:</strong> ${leaky.join(", ")} chose the epoch by the test images themselves, which makes them look better than they are on new images.</p>`}
+`,
+    html`${leaky.length === 0 ? null : html`<p><strong>Leaky:</strong> ${leaky.join(", ")} chose the epoch by the test images themselves, which makes them look better than they are on new images.</p>`}
 ${conclusion.map((text) => html`<p>${text}</p>\n`)}
 `,
     notes(warnings, "Warnings"),
@@ -66,6 +91,20 @@ ${conclusion.map((text) => html`<p>${text}</p>\n`)}
     first === undefined ? null : configuration(first),
     first === undefined ? null : footer(first),
   ]);
+}
+
+function comparedSection(s: ComparedSection, k: number): Html {
+  const theme = (id: string) => ({ mode: "auto", id }) as const;
+  return html`<h2>${s.title}</h2>
+${figure(comparePlot({ width: 920, methods: s.methods, note: s.note, theme: theme(`compare${k}`) }))}
+${htmlTable(s.columns, s.rows)}
+${s.paragraphs.map((text) => html`<p>${text}</p>\n`)}
+<h3>Confusion matrices, all runs of a method together</h3>
+<div class="pair">${s.confusions.map(
+    ({ name, classes, confusion }, m) =>
+      html`<div><p>${name}</p>${figure(confusionMatrix({ classes, confusion, theme: theme(`all${k}-${m}`) }))}</div>`,
+  )}</div>
+`;
 }
 
 const methodsOf = (runs: readonly ComparedRun[]): ComparedMethod[] =>

@@ -1,0 +1,181 @@
+/** @file `metalr compare`: several methods × seeds × folds × data sets, with intervals, paired tests and a report. */
+import { UsageError } from "../../common/errors.js";
+import { aboutMethod, type MethodSpec, parseMethod } from "../../methods/index.js";
+import { type Cell, folderName, type MethodRow, runComparison } from "../../records/compare.js";
+import { budgetInWords, comparisonFile, comparisonText, writeComparison } from "../../records/compare-report.js";
+import { summariseComparison } from "../../records/compare-summary.js";
+import { join, runFiles } from "../../records/files.js";
+import { any, type Command, type Context, defineCommand } from "../command.js";
+import { openCells } from "../compare/cells.js";
+import { testElsewhere } from "../compare/external.js";
+import { type CompareFlags, compareFlags, referenceOf } from "../compare/flags.js";
+import { checkProtocol } from "../compare/protocol.js";
+import { exitCodes } from "../exit-codes.js";
+import { methodFor } from "../train/method.js";
+import { Progress } from "../train/progress.js";
+
+export const compare: Command = defineCommand({
+  name: "compare",
+  summary: "Compare methods over seeds, folds and data sets, with intervals and paired tests",
+  description:
+    "Trains every method with every seed on every fold, each from the same weights and with the same tuning budget, and says\n" +
+    "what the numbers allow one to say: means with 95 % intervals by how the epoch was chosen, paired tests against full\n" +
+    "fine-tuning, learning rates, confusion matrices, times. One folder, one report.html. The same command with the same\n" +
+    "--out goes on where it was stopped; finished trainings are not repeated.",
+  args: { data: any("further data sets, beside that of -d") },
+  options: compareFlags,
+  examples: [
+    ["metalr compare -d breastmnist.npz -p resnet20.th --seeds 5", "fine-tuning, last layer and MetaLR, five seeds"],
+    [
+      "metalr compare -d a.npz -p none --methods finetune,finetune:schedule=cosine,metalr,metalr:direction=optimizer",
+      "two forms of each",
+    ],
+    ["metalr compare -d a.npz -p w.th --grid 0.3,1,3 --seeds 3", "with three learning rates tried for every method"],
+  ],
+  run: async (context, { args, options }) => {
+    const data = [...(options.data === undefined ? [] : [options.data]), ...args.data];
+    if (data.length === 0) {
+      throw new UsageError("--data", { problem: "is missing", hint: "name the images to compare on: -d PATH" });
+    }
+    return compareOn(context, data, options);
+  },
+});
+
+/** @returns the exit code */
+async function compareOn(context: Context, paths: readonly string[], given: CompareFlags): Promise<number | undefined> {
+  const { print, platform, style } = context;
+  const specs = given.methods ?? ["finetune", "lastLayer", "metalr"].map(parseMethod);
+  const reference = referenceOf(specs, given.reference);
+  const methods = specs.map(rowOf);
+  const firstSeed = given.seed ?? 1;
+  const seeds = Array.from({ length: given.seeds ?? 1 }, (_, i) => firstSeed + i);
+  const grid = given.grid ?? [1];
+  const byName = new Map(paths.map((path) => [nameOf(path), path]));
+  const folder =
+    given.out ?? `runs/${context.now().toISOString().slice(0, 16).replace("T", "-").replace(":", "")}-compare`;
+  await checkProtocol(platform.files, folder, {
+    // What a method's options come to, defaults included: a comparison of other numbers is another one.
+    methods: Object.fromEntries(specs.map((s) => [s.text, methodFor(s, { ...given, ...noOwn }).options])),
+    ...Object.fromEntries(Object.entries(given).filter(([key, v]) => v !== undefined && !free.has(key))),
+    data: paths,
+  });
+  const progress = new Progress({ context, epochs: given.maxEpoch ?? 30, logInterval: 2, quiet: true });
+  const signal = context.whenInterrupted(() =>
+    progress.say(style.warn("Stopping after the step under way … (Ctrl-C again stops at once)")),
+  );
+  const executor = await context.executor(given.threads === undefined ? {} : { threads: given.threads });
+  const told = new Set<string>();
+  try {
+    const finished = await runComparison({
+      folder,
+      files: platform.files,
+      data: [...byName.keys()],
+      methods,
+      seeds,
+      grid,
+      signal,
+      async open(name, seed) {
+        const data = byName.get(name) ?? name;
+        const cells = await openCells({ context, executor, given, data, seed, splitSeed: firstSeed, progress, signal });
+        for (const note of cells.notes) {
+          if (!told.has(note)) progress.say(style.warn(`note: ${note}`));
+          told.add(note);
+        }
+        return cells;
+      },
+      onCell(cell, { done, of, finished: before }) {
+        progress.begin(cell.split, done, of);
+        progress.say(
+          `${String(done + 1).padStart(String(of).length)}/${of}  ${inWords(cell)}${before ? "  is finished already" : ""}`,
+        );
+      },
+    });
+    if (finished === null) {
+      print(`Stopped; everything so far is kept. The same command with --out ${folder} goes on from here.`);
+      return exitCodes.interrupted;
+    }
+    const elsewhere =
+      given.externalTest === undefined
+        ? null
+        : await testElsewhere(context, { path: given.externalTest, executor, signal }, finished);
+    progress.close();
+    const now = context.now().toISOString();
+    const figures = summariseComparison(finished, {
+      methods,
+      seeds,
+      grid,
+      reference,
+      now,
+      ...(elsewhere && { external: elsewhere }),
+    });
+    await writeComparison(platform.files, folder, {
+      title: given.name ?? `Comparison of ${methods.length} methods`,
+      introduction: [
+        `${methods.length} methods, ${seeds.length === 1 ? "one seed" : `${seeds.length} seeds`}, ${given.maxEpoch ?? 30} epochs each, from the same weights and on the same division of the images.`,
+      ],
+      figures,
+      methods,
+      cells: finished.cells,
+    });
+    print(`\n${budgetInWords(figures)}`);
+    for (const d of figures.data) {
+      print(style.bold(`\n${d.data}\n`));
+      print(`${comparisonText(figures, d, style)}\n`);
+      for (const line of d.words) print(line);
+    }
+    print(`\nfigures: ${join(folder, comparisonFile)}`);
+    print(`Next: open ${join(folder, runFiles.report)}`);
+    return undefined;
+  } finally {
+    progress.close();
+  }
+}
+
+/** Options that do not change what a training gives, or that only add trainings. */
+const free = new Set([
+  "out",
+  "threads",
+  "workers",
+  "methods",
+  "seeds",
+  "reference",
+  "name",
+  "externalTest",
+  "checkpointEvery",
+]);
+
+const noOwn = {
+  method: undefined,
+  variant: undefined,
+  hyperLr: undefined,
+  lrUpdate: undefined,
+  lrBounds: undefined,
+  headWarmupEpochs: undefined,
+} as const;
+
+/** "Full fine-tuning", "Full fine-tuning (schedule=cosine)". */
+function rowOf({ name, text }: MethodSpec): MethodRow {
+  const { title, about } = aboutMethod(name);
+  const own = text.split(":").slice(1).join(", ");
+  return { key: text, title: own === "" ? title : `${title} (${own})`, about };
+}
+
+/** A data set's name in tables and folders: the file's, without folders. */
+const nameOf = (path: string): string =>
+  folderName(
+    (
+      path
+        .split(/[\\/]/)
+        .filter((p) => p !== "")
+        .at(-1) ?? path
+    ).replace(/\.(npz|pkl|csv|zip)(\.\d+)?$/i, ""),
+  );
+
+const inWords = ({ data, method, factor, seed, split }: Cell): string =>
+  [
+    data,
+    method,
+    ...(factor === 1 ? [] : [`rate ×${factor}`]),
+    `seed ${seed}`,
+    ...(split === "run" ? [] : [split]),
+  ].join("  ");

@@ -1,0 +1,132 @@
+/** @file The options of `metalr compare`: those of train that every method shares, and what is compared. */
+import { UsageError } from "../../common/errors.js";
+import { type MethodSpec, parseMethod } from "../../methods/index.js";
+import { type OptionSpec, type OptionValues, path, reals, section, whole } from "../options.js";
+import { trainFlags } from "../train/flags.js";
+
+/** Several methods with commas. */
+const methods: OptionSpec<readonly MethodSpec[]> = {
+  flags: "--methods <list>",
+  help: `methods with commas, each as for train's --method: metalr,finetune,l2sp:alpha=0.01`,
+  default: "finetune,lastLayer,metalr",
+  parse: (given) => given.split(",").map(parseMethod),
+};
+
+const reference: OptionSpec<string> = {
+  flags: "--reference <method>",
+  help: "the method that the others are tested against",
+  default: "finetune, else the first",
+  parse: (given) => parseMethod(given).text,
+};
+
+const {
+  data,
+  folds,
+  splitFolds,
+  testShare,
+  groupsFile,
+  byGroup,
+  metaData,
+  metaBatches,
+  metaDisjoint,
+  imageSize,
+  mean,
+  std,
+  workers,
+  pretrainedPath,
+  model,
+  head,
+  lr,
+  backboneLrRatio,
+  schedule,
+  ema,
+  optimizer,
+  weightDecay,
+  momentum,
+  adamEps,
+  maxEpoch,
+  batchSize,
+  seed,
+  select,
+  valInterval,
+  checkpointEvery,
+  threads,
+  name,
+} = trainFlags;
+
+/** Of the trainings; the same words and defaults as for train. */
+const sharedTrainFlags = {
+  folds,
+  splitFolds,
+  testShare,
+  groupsFile,
+  byGroup,
+  metaData,
+  metaBatches,
+  metaDisjoint,
+  imageSize,
+  mean,
+  std,
+  workers,
+  pretrainedPath,
+  model,
+  head,
+  lr,
+  backboneLrRatio,
+  schedule,
+  ema,
+  optimizer,
+  weightDecay,
+  momentum,
+  adamEps,
+  maxEpoch,
+  batchSize,
+  seed,
+  select,
+  valInterval,
+  checkpointEvery,
+  threads,
+  name,
+};
+
+export const compareFlags = {
+  ...section("Comparison", {
+    methods,
+    reference,
+    seeds: whole({ flags: "--seeds <n>", help: "how many seeds, from --seed on", default: "1", min: 1, max: 1000 }),
+    grid: reals({
+      flags: "--grid <list>",
+      help: "factors on the learning rate that every method tries with the first seed, the best on validation images is taken",
+      default: "1, which tries nothing",
+      above: 0,
+    }),
+    externalTest: path({
+      flags: "--external-test <path>",
+      help: "images from elsewhere, of the same classes: the selected networks are tested on them, too, reported apart",
+    }),
+    out: path({
+      flags: "-o, --out <folder>",
+      help: "folder of the comparison; one that holds it already is continued",
+      default: "runs/<time>-compare",
+    }),
+  }),
+  data: {
+    ...data,
+    help: `${data.help}. Further data sets are given as arguments`,
+  },
+  ...sharedTrainFlags,
+};
+
+export type CompareFlags = OptionValues<typeof compareFlags>;
+
+/** @throws {UsageError} a reference that is not compared */
+export function referenceOf(methods: readonly MethodSpec[], given: string | undefined): string {
+  const keys = methods.map((m) => m.text);
+  if (given === undefined) return keys.includes("finetune") ? "finetune" : (keys[0] ?? "");
+  if (keys.includes(given)) return given;
+  throw new UsageError("--reference", {
+    problem: "is not among the methods",
+    expected: keys.join(", "),
+    got: given,
+  });
+}

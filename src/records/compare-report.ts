@@ -1,0 +1,163 @@
+/** @file comparison.json, report.html and the table for the terminal, from the figures of a comparison. */
+import type { FileSystem } from "../platform/types.js";
+import type { FinishedCell, MethodRow } from "./compare.js";
+import {
+  type Choice,
+  type ComparisonFigures,
+  type DataFigures,
+  formatP,
+  type MethodFigures,
+  meanCell,
+  points,
+} from "./compare-summary.js";
+import { join, runFiles } from "./files.js";
+import { formatDuration, formatPercent, formatShare, NONE } from "./format.js";
+import { type ComparedSection, comparisonReport } from "./report/comparison-report.js";
+import { type TextStyle, table } from "./text.js";
+
+/** Beside the folders of the data sets. */
+export const comparisonFile = "comparison.json";
+
+const headers: Readonly<Record<Choice, string>> = {
+  validation: "by validation",
+  last: "last epoch",
+  leaky: "best on test (leaky)",
+};
+
+interface Column {
+  readonly header: string;
+  /** For the terminal. */
+  readonly short: string;
+  readonly text?: boolean;
+  cell(m: MethodFigures): string;
+}
+
+/** Columns that the figures can fill. */
+function columnsOf({ methods, units, external }: DataFigures, tuned: boolean): Column[] {
+  const choices = Object.keys(methods[0]?.accuracy ?? {}) as Choice[]; // its keys are choices
+  return [
+    { header: "Method", short: "method", text: true, cell: (m) => m.title },
+    ...choices.map(
+      (c): Column => ({ header: `Accuracy %, ${headers[c]}`, short: headers[c], cell: (m) => meanCell(m, c) }),
+    ),
+    { header: "Balanced", short: "balanced", cell: (m) => formatPercent(m.balancedAccuracy) },
+    { header: "Macro AUC", short: "AUC", cell: (m) => formatShare(m.macroAuc) },
+    { header: "Difference", short: "diff.", cell: (m) => (m.test ? points(m.test.difference.mean) : NONE) },
+    ...(units < 2
+      ? []
+      : [
+          { header: "95 % interval", short: "95 % interval", cell: intervalCell },
+          { header: "p (paired t)", short: "p (t)", cell: (m: MethodFigures) => formatP(m.test?.p ?? null) },
+          { header: "p (Holm)", short: "p (Holm)", cell: (m: MethodFigures) => formatP(m.test?.pHolm ?? null) },
+          {
+            header: "p (Wilcoxon, exact)",
+            short: "p (rank)",
+            cell: (m: MethodFigures) => formatP(m.test?.pWilcoxon ?? null),
+          },
+        ]),
+    ...(external === null
+      ? []
+      : [
+          {
+            header: `Elsewhere (${external})`,
+            short: "elsewhere",
+            cell: (m: MethodFigures) => formatPercent(m.external?.mean),
+          },
+        ]),
+    ...(tuned ? [{ header: "Rate ×", short: "rate ×", cell: (m: MethodFigures) => String(m.factor) }] : []),
+    { header: "Time a run", short: "a run", cell: (m) => formatDuration(m.trainingMs) },
+    { header: "Time a step", short: "a step", cell: (m) => formatDuration(m.stepMs) },
+  ];
+}
+
+const intervalCell = ({ test }: MethodFigures): string =>
+  test === null || test.difference.low === null || test.difference.high === null
+    ? NONE
+    : `${points(test.difference.low)} … ${points(test.difference.high)}`;
+
+/** The table of one data set for a terminal. */
+export function comparisonText(figures: ComparisonFigures, d: DataFigures, style: TextStyle = {}): string {
+  const columns = columnsOf(d, figures.grid.length > 1);
+  return table(
+    columns.map(({ short, text }) => ({ header: short, ...(text && { align: "left" as const }) })),
+    d.methods.map((m) => columns.map((c) => c.cell(m))),
+    style,
+  );
+}
+
+/** The tuning budget in a sentence. */
+export function budgetInWords({ grid, trainings }: ComparisonFigures): string {
+  const runs = `${trainings} trainings in all`;
+  return grid.length === 1
+    ? `No method was tuned: ${runs}, each method with its defaults.`
+    : `Every method had the same budget: ${grid.length} learning rates (factors ${grid.join(", ")}), chosen by the mean validation accuracy of the first seed; ${runs}.`;
+}
+
+function sectionOf(figures: ComparisonFigures, d: DataFigures): ComparedSection {
+  const columns = columnsOf(d, figures.grid.length > 1);
+  const main = (Object.keys(d.methods[0]?.accuracy ?? {})[0] ?? "last") as Choice; // as above
+  const bars = d.units > 1 ? "; bars: 95 % interval of the mean" : "";
+  return {
+    title: `${d.data}: images never seen in training`,
+    methods: d.methods.map((m) => {
+      const figure = m.accuracy[main];
+      const { low = null, high = null } = figure ?? {};
+      return {
+        name: main === "leaky" ? `${m.title} (leaky)` : m.title,
+        values: figure?.values ?? [],
+        ...(low !== null && high !== null && { interval: [low, high] as const }),
+        reference: m.method === d.reference,
+      };
+    }),
+    note: `points: ${d.unit === "fold" ? `${d.folds} folds` : `${d.seeds} seeds`}${bars}; epoch: ${headers[main]}`,
+    columns: columns.map(({ header, text }) => ({ header, ...(text && { text }) })),
+    rows: d.methods.map((m) => columns.map((c) => c.cell(m))),
+    paragraphs: d.words,
+    confusions: d.methods.map((m) => ({ name: m.title, classes: d.classes, confusion: m.confusion })),
+  };
+}
+
+/**
+ * Writes comparison.json and report.html.
+ * @param cells of the first seed and fold the learning rates are drawn
+ * @throws {FileError} no space
+ */
+export async function writeComparison(
+  files: FileSystem,
+  folder: string,
+  o: {
+    readonly title: string;
+    readonly introduction: readonly string[];
+    readonly figures: ComparisonFigures;
+    readonly methods: readonly MethodRow[];
+    readonly cells: readonly FinishedCell[];
+  },
+): Promise<void> {
+  const { figures, cells } = o;
+  await files.writeAtomic(join(folder, comparisonFile), `${JSON.stringify(figures, null, 2)}\n`);
+  const several = figures.data.length > 1;
+  const runs = figures.data.flatMap((d) =>
+    o.methods.flatMap(({ key, title, about }) => {
+      const cell = cells.find((c) => c.data === d.data && c.method === key);
+      if (!cell) return [];
+      const place = [`seed ${cell.seed}`, ...(cell.split === "run" ? [] : [cell.split])].join(", ");
+      return [
+        {
+          name: `${several ? `${d.data}, ` : ""}${title}, ${place}`,
+          about,
+          record: cell.record,
+          reference: key === d.reference,
+        },
+      ];
+    }),
+  );
+  await files.writeAtomic(
+    join(folder, runFiles.report),
+    comparisonReport({
+      title: o.title,
+      introduction: [...o.introduction, budgetInWords(figures)],
+      runs,
+      sections: figures.data.map((d) => sectionOf(figures, d)),
+    }),
+  );
+}
