@@ -15,6 +15,9 @@ const brackets = { one: "<$>", optional: "[$]", many: "<$...>", any: "[$...]" } 
 /** Camel case → words of the help: "groupsFile" → "groups-file". */
 const hyphenated = (name: string): string => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
 
+/** Line breaks of the source do not count: the help is wrapped at the width of the terminal. An empty line divides paragraphs. */
+const paragraphs = (text: string): string => text.replace(/(?<!\n)\n(?!\n)/g, " ");
+
 const examplesText = (command: Command): string =>
   command.examples.length === 0
     ? ""
@@ -40,7 +43,7 @@ export function buildProgram(
     c
       .exitOverride()
       .configureOutput(output)
-      .configureHelp({ styleTitle: context.style.bold, sortOptions: false })
+      .configureHelp({ styleTitle: context.style.bold, subcommandTerm: (command) => command.name() })
       .helpOption("-h, --help", "show this help");
   setUp(program)
     .description("Fine-tunes pre-trained networks on medical images and learns one learning rate per layer (MetaLR).")
@@ -64,7 +67,7 @@ METALR_DEBUG=1 adds the stack trace to an error message.`,
     const c = program.command(command.name, { hidden: command.summary === "" });
     setUp(c)
       .summary(command.summary)
-      .description(command.description ?? command.summary);
+      .description(paragraphs(command.description ?? command.summary));
     if (Object.keys(command.options).length === 0) c.usage(c.usage().replace("[options] ", ""));
     for (const [name, { kind, help }] of Object.entries(command.args)) {
       c.argument(brackets[kind].replace("$", hyphenated(name)), help);

@@ -9,7 +9,9 @@ export function formatNumber(x: number | null | undefined, digits = 3): string {
   if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
   if (x === 0) return "0";
   const size = Math.abs(x);
-  return size >= 1e-3 && size < 1e5 ? x.toPrecision(digits).replace(/e.*/, "") : x.toExponential(digits - 1);
+  if (!(size >= 1e-3 && size < 1e5)) return x.toExponential(digits - 1);
+  const text = x.toPrecision(digits); // 1234 in three digits is "1.23e+3": a whole number reads better
+  return text.includes("e") ? String(Math.round(x)) : text;
 }
 
 /** A learning rate, always with an exponent, so that a column of them compares at a glance: "1.54e-3"; "frozen" for 0. */

@@ -24,6 +24,8 @@ describe("numbers", () => {
     [0, "0"],
     [Number.NaN, "–"],
     [Number.NEGATIVE_INFINITY, "−∞"],
+    [999.6, "1000"],
+    [12345.6, "12346"],
   ])("%d is %s", (x, text) => expect(formatNumber(x)).toBe(text));
 
   test.each([

@@ -54,7 +54,7 @@ async function trainPlan(
 ): Promise<number | undefined> {
   const { print, platform, style } = context;
   const { dataset, splits, method, opened } = plan;
-  print(`${header(plan, folder, style)}\n`);
+  print(`${header(plan, folder, context)}\n`);
   const progress = new Progress({
     context,
     epochs: plan.settings.epochs ?? 30,

@@ -79,7 +79,7 @@ export async function describeFolds(
     }),
   );
   const text = [
-    `${folder}: a cross-validation, ${folds.length} folds`,
+    `${folder}: a cross-validation, ${folds.length === 1 ? "1 fold" : `${folds.length} folds`} so far`,
     ...runs.map((r) => `  ${r.fold}  ${r.state}, epoch ${r.epoch}${r.epochs === null ? "" : ` of ${r.epochs}`}`),
     ...(done ? ["", summaryText(done, style)] : []),
   ].join("\n");

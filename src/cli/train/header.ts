@@ -2,57 +2,68 @@
 import { sizeOf } from "../../common/tensor.js";
 import { printable } from "../../formats/bytes.js";
 import { formatCount, formatValue } from "../../records/format.js";
-import type { TextStyle } from "../../records/text.js";
+import { choiceInWords } from "../../records/run-record.js";
 import type { WeightMatch } from "../../weights/index.js";
+import type { Context } from "../command.js";
 import type { Plan } from "./plan.js";
 
 const LABEL = 10;
 
-/** "data      pocus_data_all.pkl: …", further lines below the text. */
-export const labelled = (label: string, lines: readonly string[], { bold }: Required<TextStyle>): string =>
-  lines.map((line, i) => (i === 0 ? `${bold(label.padEnd(LABEL))}${line}` : `${" ".repeat(LABEL)}${line}`)).join("\n");
+/** Where it is shown. */
+type Page = Pick<Context, "columns" | "style">;
+
+/** "data      pocus_data_all.pkl: …"; further lines, and what does not fit into the width, below the text. */
+export function labelled(label: string, lines: readonly string[], { columns, style }: Page): string {
+  const wrapped = lines.flatMap((line) => wrap(line, columns - LABEL));
+  return wrapped.map((line, i) => (i === 0 ? style.bold(label.padEnd(LABEL)) : " ".repeat(LABEL)) + line).join("\n");
+}
+
+/** Lines of at most `width` characters, broken at spaces; a longer word stays whole. Later lines are indented by two. */
+function wrap(line: string, width: number): string[] {
+  const lines: string[] = [];
+  let current = "";
+  for (const word of line.split(" ")) {
+    const longer = current === "" ? word : `${current} ${word}`;
+    if (longer.length > width && current.trim() !== "") {
+      lines.push(current);
+      current = `  ${word}`;
+    } else current = longer;
+  }
+  return [...lines, current];
+}
 
 /** The whole header. @param folder where the run goes */
-export function header(plan: Plan, folder: string, style: Required<TextStyle>): string {
+export function header(plan: Plan, folder: string, page: Page): string {
   const { dataset, opened, method, settings, splits, folds, select } = plan;
   const { model, weights } = opened;
   const parameters = model.parameters.reduce((sum, p) => sum + sizeOf(p.shape), 0);
-  const runs =
-    folds === 1
-      ? "one run"
-      : splits.length === folds
-        ? `${folds} folds`
-        : `${splits.map((s) => s.name).join(", ")} of ${folds} folds`;
-  const chosen = {
-    validation: "chosen on validation images",
-    last: "the last one",
-    test: style.warn("leaky: chosen on the test images themselves"),
-  }[select];
+  const chosen = splits.map((s) => s.name).join(", ");
+  const runs = folds === 1 ? "one run" : splits.length === folds ? `${folds} folds` : `${chosen} of ${folds} folds`;
+  const kind = model.input.channels === 1 ? "grey" : "colour";
+  const epochs = settings.epochs === 1 ? "1 epoch" : `${settings.epochs} epochs`;
   return [
-    labelled("data", [`${dataset.name}: ${dataLine(plan)}`, ...plan.notes], style),
+    labelled("data", [`${dataset.name}: ${dataLine(plan)}`, ...plan.notes], page),
     weights === null
-      ? labelled("weights", ["none: random"], style)
+      ? labelled("weights", ["none: random"], page)
       : labelled(
           "weights",
           [`${plan.weights ?? ""} (${weights.format})`, ...weights.notes, ...matchLines(weights.match)],
-          style,
+          page,
         ),
     labelled(
       "network",
-      [
-        `${model.name}: ${formatCount(parameters)} parameters in ${model.groups.length} layer groups, ${model.input.channels === 1 ? "grey" : "colour"} images`,
-      ],
-      style,
+      [`${model.name}: ${formatCount(parameters)} parameters in ${model.groups.length} layer groups, ${kind} images`],
+      page,
     ),
-    labelled("method", [`${method.name}: ${optionsLine(method.options)}`], style),
+    labelled("method", [`${method.name}: ${optionsLine(method.options)}`], page),
     labelled(
       "protocol",
       [
-        `${runs}, ${settings.epochs} epochs of batches of ${settings.batchSize} images; the epoch that counts: ${chosen}`,
+        `${runs}, ${epochs} of batches of ${settings.batchSize} images; the epoch that counts: ${choiceInWords(select)}`,
       ],
-      style,
+      page,
     ),
-    labelled("output", [folder], style),
+    labelled("output", [folder], page),
   ].join("\n");
 }
 
@@ -77,16 +88,32 @@ export function matchLines({ matched, unmatched, skipped, how }: WeightMatch): s
   ];
 }
 
+/** What is as it always is, unless somebody asked for it. */
+const usual: Readonly<Record<string, unknown>> = {
+  beta1: 0.9,
+  beta2: 0.999,
+  eps: 1e-8,
+  momentum: 0,
+  direction: "gradient",
+  normalize: "none",
+  metaEvery: 1,
+  lookAhead: -1,
+};
+
+const worthSaying = ([name, value]: [string, unknown]): boolean =>
+  value !== null && value !== undefined && usual[name] !== value;
+
 /** Options of a method in one line: "lr 0.01, hyperLr 0.1, …". */
 const optionsLine = (options: Readonly<Record<string, unknown>>): string =>
   Object.entries(options)
-    .filter(([, value]) => value !== null && value !== undefined)
+    .filter(worthSaying)
     .map(([name, value]) => `${name} ${inner(value)}`)
     .join(", ");
 
 const inner = (value: unknown): string =>
   typeof value === "object" && value !== null && !Array.isArray(value)
     ? Object.entries(value)
+        .filter(worthSaying)
         .map(([k, v]) => (k === "name" ? formatValue(v) : `${k} ${formatValue(v)}`))
         .join(" ")
     : Array.isArray(value)
