@@ -1,9 +1,10 @@
-/** @file Builds dist/ from src/ and makes the command executable; `npm ci` runs it, so that `npx metalr` works in a fresh checkout. */
+/** @file Builds dist/ from src/, the studio's page in it, and makes the command executable; `npm ci` runs it, so that `npx metalr` works in a fresh checkout. */
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildPage } from "./build-page.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -27,4 +28,5 @@ if (tsc === null) {
   // tsc writes plain files; npm links the command without touching its mode when the file appears after linking.
   if (existsSync(bin)) chmodSync(bin, 0o755);
   process.exitCode = status ?? 1;
+  await buildPage();
 }

@@ -8,6 +8,8 @@ import { GrowingFile } from "./lines.js";
 
 /** Most of a log that is read for the table. */
 const MOST = 64 << 20;
+/** Most steps that are looked at of those that came together. */
+const LOOKED_AT = 20;
 /** Most points of a small picture. */
 const SPARK_POINTS = 60;
 
@@ -76,12 +78,13 @@ export class Glance {
     );
   }
 
-  /** Of the steps only the last one of what came together is looked at: a long log is read in a moment. */
+  /** Of the steps that came together only a few are looked at: a long log is read in a moment. */
   private take(lines: readonly string[]): void {
     const isStep = (line: string) => line.startsWith('{"type":"step"');
     const last = lines.findLastIndex(isStep);
+    const every = Math.ceil(lines.length / LOOKED_AT);
     for (const [i, line] of lines.entries()) {
-      if (isStep(line) && i !== last) continue;
+      if (isStep(line) && i !== last && i % every !== 0) continue;
       const parsed = parseEvent(line);
       if (!("event" in parsed)) continue;
       const { event } = parsed;

@@ -1,0 +1,83 @@
+/** @file One run as it grows: its facts, and its curves in bounded memory. */
+import { useEffect, useState } from "preact/hooks";
+import { CurveBuffer, type Curves } from "../../records/curves.js";
+import type { RunFacts, RunMessage, StepRow } from "../protocol.js";
+import { listen } from "./api.js";
+
+/** Most points of a curve, halved: wider than any screen's plot. */
+const CAPACITY = 2048;
+
+export class GrowingCurves {
+  private readonly buffer: CurveBuffer;
+  private lastStep = 0;
+
+  constructor(readonly groups: number) {
+    this.buffer = new CurveBuffer(3 + 2 * groups, CAPACITY);
+  }
+
+  /** Steps that are there already are passed over. */
+  add(rows: readonly StepRow[]): void {
+    for (const row of rows) {
+      const step = row[0] ?? 0;
+      if (step <= this.lastStep) continue;
+      this.lastStep = step;
+      this.buffer.push(step, (j) => row[j + 1] ?? Number.NaN);
+    }
+  }
+
+  points(): Curves {
+    return this.buffer.points();
+  }
+}
+
+export interface Followed {
+  readonly facts: RunFacts;
+  /** Series: train loss, train accuracy, look-ahead loss, rates by group, hypergradients by group. */
+  readonly curves: Curves;
+}
+
+/** @returns undefined before the first message, null where there is no such run (any more) */
+export function useRun(id: string): Followed | null | undefined {
+  const [followed, setFollowed] = useState<Followed | null | undefined>(undefined);
+  useEffect(() => {
+    setFollowed(undefined);
+    return follow(id, setFollowed);
+  }, [id]);
+  return followed;
+}
+
+/** Several runs at once, in the order of their ids; those that are not there (yet) are left out. */
+export function useRuns(ids: readonly string[]): readonly Followed[] {
+  const [all, setAll] = useState<ReadonlyMap<string, Followed>>(new Map());
+  const key = ids.join(",");
+  useEffect(() => {
+    setAll(new Map());
+    const ends = ids.map((id) =>
+      follow(id, (f) =>
+        setAll((old) => {
+          const next = new Map(old);
+          if (f === null) next.delete(id);
+          else next.set(id, f);
+          return next;
+        }),
+      ),
+    );
+    return () => {
+      for (const end of ends) end();
+    };
+  }, [key]);
+  return ids.flatMap((id) => all.get(id) ?? []);
+}
+
+function follow(id: string, tell: (followed: Followed | null) => void): () => void {
+  let curves: GrowingCurves | null = null;
+  return listen<RunMessage>(`/api/runs/${id}/events`, (message) => {
+    if (message.type === "gone") {
+      tell(null);
+      return;
+    }
+    if (message.type === "whole" || curves === null) curves = new GrowingCurves(message.facts.groups.length);
+    curves.add(message.steps);
+    tell({ facts: message.facts, curves: curves.points() });
+  });
+}

@@ -1,0 +1,251 @@
+/** @file All runs in a table: sorted, filtered, chosen for comparison; it changes by itself. */
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { formatCount, formatDuration, formatNumber } from "../../../records/format.js";
+import type { RunState, RunSummary } from "../../protocol.js";
+import type { List } from "../list.js";
+import { Jobs } from "../parts/jobs.js";
+import { Spark } from "../parts/spark.js";
+import { Ago, Progress, percent, State } from "../parts/words.js";
+import { linkTo } from "../route.js";
+import type { Mode } from "../theme.js";
+
+type Key =
+  | "name"
+  | "state"
+  | "method"
+  | "data"
+  | "progress"
+  | "trainLoss"
+  | "validationAccuracy"
+  | "testAccuracy"
+  | "elapsedMs"
+  | "created";
+
+const columns: readonly { readonly key: Key; readonly name: string; readonly number?: boolean }[] = [
+  { key: "name", name: "Run" },
+  { key: "state", name: "State" },
+  { key: "method", name: "Method" },
+  { key: "data", name: "Data" },
+  { key: "progress", name: "Progress" },
+  { key: "trainLoss", name: "Loss", number: true },
+  { key: "validationAccuracy", name: "Validation", number: true },
+  { key: "testAccuracy", name: "Test", number: true },
+  { key: "elapsedMs", name: "Time", number: true },
+  { key: "created", name: "Started", number: true },
+];
+
+const keyOf = (run: RunSummary, key: Key): string | number | null =>
+  key === "progress" ? (run.steps > 0 ? run.step / run.steps : 0) : run[key];
+
+/** Missing figures last, whichever the direction; equal ones by name. */
+export function sorted(runs: readonly RunSummary[], key: Key, down: boolean): RunSummary[] {
+  const byName = (a: RunSummary, b: RunSummary) => a.name.localeCompare(b.name, "en", { numeric: true });
+  return [...runs].sort((a, b) => {
+    const [x, y] = [keyOf(a, key), keyOf(b, key)];
+    if (x === null || y === null) return x === y ? byName(a, b) : x === null ? 1 : -1;
+    const order =
+      typeof x === "string" && typeof y === "string"
+        ? x.localeCompare(y, "en", { numeric: true })
+        : Number(x) - Number(y);
+    return (down ? -order : order) || byName(a, b);
+  });
+}
+
+/** Every word has to occur somewhere. */
+export function fits(run: RunSummary, words: string): boolean {
+  const text = [run.name, run.method, run.data, run.network, run.state].join(" ").toLowerCase();
+  return words
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => text.includes(word));
+}
+
+const states: readonly RunState[] = ["running", "finished", "stopped", "interrupted"];
+
+export function RunsPage({ list, mode }: { list: List; mode: Mode }) {
+  const [key, setKey] = useState<Key>("created");
+  const [down, setDown] = useState(true);
+  const [words, setWords] = useState("");
+  const [state, setState] = useState<RunState | "all">("all");
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    document.title = "Runs – metalr studio";
+    const timer = setInterval(() => setNow(Date.now()), 20_000);
+    return () => clearInterval(timer);
+  }, []);
+  const all = useMemo(() => [...list.runs.values()], [list.runs]);
+  const shown = useMemo(
+    () =>
+      sorted(
+        all.filter((r) => fits(r, words) && (state === "all" || r.state === state)),
+        key,
+        down,
+      ),
+    [all, words, state, key, down],
+  );
+  const ids = [...chosen].filter((id) => list.runs.has(id));
+  const sortBy = (next: Key) => {
+    setDown(next === key ? !down : !["name", "method", "data", "state"].includes(next));
+    setKey(next);
+  };
+  const choose = (id: string) => {
+    const next = new Set(chosen);
+    if (!next.delete(id)) next.add(id);
+    setChosen(next);
+  };
+  const waiting = list.jobs.filter(
+    (j) => j.state === "queued" || j.state === "failed" || (j.runs.length === 0 && j.state !== "ended"),
+  );
+  return (
+    <>
+      <div class="title">
+        <h1>Runs</h1>
+        <span class="muted">{list.loaded ? `${formatCount(all.length)} in ${list.where}` : "…"}</span>
+        <span class="grow" />
+        <button
+          type="button"
+          disabled={ids.length < 2}
+          onClick={() => {
+            location.hash = linkTo.compare(ids);
+          }}
+        >
+          Compare{ids.length > 0 ? ` ${ids.length}` : ""}
+        </button>
+        <a class="button primary" href={linkTo.new}>
+          New run
+        </a>
+      </div>
+      <Jobs jobs={waiting} />
+      <div class="filters">
+        <label>
+          <span class="unseen">Filter</span>
+          <input
+            type="search"
+            placeholder="Filter by name, method, data …"
+            value={words}
+            onInput={(e) => setWords(e.currentTarget.value)}
+          />
+        </label>
+        <fieldset class="choice">
+          <legend class="unseen">State</legend>
+          {(["all", ...states] as const).map((s) => (
+            <button type="button" key={s} aria-pressed={state === s} onClick={() => setState(s)}>
+              {s} <small>{s === "all" ? all.length : all.filter((r) => r.state === s).length}</small>
+            </button>
+          ))}
+        </fieldset>
+      </div>
+      <div class="card flush">
+        <table class="runs">
+          <caption class="unseen">Runs, newest first unless sorted otherwise</caption>
+          <thead>
+            <tr>
+              <th scope="col">
+                <span class="unseen">Compare</span>
+              </th>
+              {columns.map((c) => (
+                <th
+                  scope="col"
+                  key={c.key}
+                  class={c.number ? "number" : ""}
+                  aria-sort={key === c.key ? (down ? "descending" : "ascending") : undefined}
+                >
+                  <button type="button" onClick={() => sortBy(c.key)}>
+                    {c.name} <span aria-hidden="true">{key === c.key ? (down ? "↓" : "↑") : ""}</span>
+                  </button>
+                </th>
+              ))}
+              <th scope="col">Rates</th>
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map((run) => (
+              <Row
+                key={run.id}
+                run={run}
+                now={now}
+                mode={mode}
+                chosen={chosen.has(run.id)}
+                choose={() => choose(run.id)}
+              />
+            ))}
+          </tbody>
+        </table>
+        {shown.length > 0 ? null : (
+          <p class="empty">
+            {!list.loaded ? "…" : all.length === 0 ? <Nothing where={list.where} /> : "No run fits the filter."}
+          </p>
+        )}
+      </div>
+    </>
+  );
+}
+
+const Nothing = ({ where }: { where: string }) => (
+  <>
+    There are no runs in <code>{where}</code> yet. <a href={linkTo.new}>Start one here</a>, or with{" "}
+    <code>metalr train</code> or <code>metalr demo</code>: it shows up by itself.
+  </>
+);
+
+function Row({
+  run,
+  now,
+  mode,
+  chosen,
+  choose,
+}: {
+  run: RunSummary;
+  now: number;
+  mode: Mode;
+  chosen: boolean;
+  choose: () => void;
+}) {
+  return (
+    <tr class={chosen ? "chosen" : ""}>
+      <td class="pick">
+        <label class="pickable">
+          <input type="checkbox" checked={chosen} onChange={choose} aria-label={`Compare ${run.name}`} />
+        </label>
+      </td>
+      <th scope="row" class="name">
+        <a href={linkTo.run(run.id)}>{run.name}</a>
+        <small>{run.network}</small>
+      </th>
+      <td data-name="State">
+        <State state={run.state} />
+      </td>
+      <td data-name="Method">{run.method}</td>
+      <td data-name="Data" class="data">
+        {run.data}
+      </td>
+      <td data-name="Progress" class="progressing">
+        <Progress run={run} />
+        <small>
+          epoch {run.epoch}/{run.epochs}
+          {run.leftMs === null ? "" : ` · ${formatDuration(run.leftMs)} left`}
+        </small>
+      </td>
+      <td data-name="Loss" class="number">
+        {formatNumber(run.trainLoss)}
+      </td>
+      <td data-name="Validation" class="number">
+        {percent(run.validationAccuracy)}
+      </td>
+      <td data-name="Test" class="number">
+        {percent(run.testAccuracy)}
+        {run.select === "test" ? <small>leaky</small> : null}
+      </td>
+      <td data-name="Time" class="number">
+        {formatDuration(run.elapsedMs)}
+      </td>
+      <td data-name="Started" class="number">
+        <Ago time={run.created} now={now} />
+      </td>
+      <td data-name="Rates" class="rates">
+        <Spark rows={run.sparks} mode={mode} />
+      </td>
+    </tr>
+  );
+}

@@ -1,0 +1,32 @@
+/** @file Which page is shown: the part of the address after "#", so that the token's query stays as it is. */
+import { useEffect, useState } from "preact/hooks";
+
+export type Route =
+  | { readonly page: "runs" }
+  | { readonly page: "run"; readonly id: string }
+  | { readonly page: "compare"; readonly ids: readonly string[] }
+  | { readonly page: "new" };
+
+export function parseRoute(hash: string): Route {
+  const [, page = "", rest = ""] = hash.split("/");
+  if (page === "run" && /^\w+$/.test(rest)) return { page: "run", id: rest };
+  if (page === "compare") return { page: "compare", ids: rest.split(",").filter((id) => /^\w+$/.test(id)) };
+  return page === "new" ? { page: "new" } : { page: "runs" };
+}
+
+export const linkTo = {
+  runs: "#/",
+  run: (id: string) => `#/run/${id}`,
+  compare: (ids: readonly string[]) => `#/compare/${ids.join(",")}`,
+  new: "#/new",
+};
+
+export function useRoute(): Route {
+  const [hash, setHash] = useState(location.hash);
+  useEffect(() => {
+    const changed = () => setHash(location.hash);
+    addEventListener("hashchange", changed);
+    return () => removeEventListener("hashchange", changed);
+  }, []);
+  return parseRoute(hash);
+}
