@@ -51,6 +51,19 @@ describe("metalr compare", () => {
     expect(await readFile(join(root, "out", "comparison.json"), "utf8")).toBe(figures);
   }, 60_000);
 
+  test("the selected networks on images from elsewhere, in a column of their own", async () => {
+    const { code, out, err } = await run(
+      words(...methods, "--external-test", "fixtures/datasets/pocus_five_folds.pkl"),
+    );
+    expect([code, err]).toEqual([0, ""]);
+    expect(out).toMatch(/^method .* elsewhere /m);
+    expect(out).toContain(
+      "On pocus_five_folds.pkl, images from elsewhere that no choice has seen, the same networks have: Full ",
+    );
+    const stored = join(root, "out", "pocus_five_folds/finetune/seed-1/fold-1/external-test.json");
+    expect(JSON.parse(await readFile(stored, "utf8"))).toMatchObject({ data: "pocus_five_folds.pkl" });
+  }, 60_000);
+
   test("the folder of a comparison with other options is refused", async () => {
     const { code, err } = await run(words(...methods, "--lr", "0.5"));
     expect(code).toBe(2);
