@@ -32,29 +32,18 @@ interface Column {
   cell(m: MethodFigures): string;
 }
 
-/** Columns that the figures can fill. */
-function columnsOf({ methods, units, external }: DataFigures, tuned: boolean): Column[] {
+const nameColumn: Column = { header: "Method", short: "method", text: true, cell: (m) => m.title };
+
+/** Two tables: the figures of each method, and the tests against the reference; those that the figures can fill. */
+function tablesOf({ methods, units, external, reference }: DataFigures, tuned: boolean): Column[][] {
   const choices = Object.keys(methods[0]?.accuracy ?? {}) as Choice[]; // its keys are choices
-  return [
-    { header: "Method", short: "method", text: true, cell: (m) => m.title },
+  const figures: Column[] = [
+    nameColumn,
     ...choices.map(
       (c): Column => ({ header: `Accuracy %, ${headers[c]}`, short: headers[c], cell: (m) => meanCell(m, c) }),
     ),
     { header: "Balanced", short: "balanced", cell: (m) => formatPercent(m.balancedAccuracy) },
     { header: "Macro AUC", short: "AUC", cell: (m) => formatShare(m.macroAuc) },
-    { header: "Difference", short: "diff.", cell: (m) => (m.test ? points(m.test.difference.mean) : NONE) },
-    ...(units < 2
-      ? []
-      : [
-          { header: "95 % interval", short: "95 % interval", cell: intervalCell },
-          { header: "p (paired t)", short: "p (t)", cell: (m: MethodFigures) => formatP(m.test?.p ?? null) },
-          { header: "p (Holm)", short: "p (Holm)", cell: (m: MethodFigures) => formatP(m.test?.pHolm ?? null) },
-          {
-            header: "p (Wilcoxon, exact)",
-            short: "p (rank)",
-            cell: (m: MethodFigures) => formatP(m.test?.pWilcoxon ?? null),
-          },
-        ]),
     ...(external === null
       ? []
       : [
@@ -66,24 +55,46 @@ function columnsOf({ methods, units, external }: DataFigures, tuned: boolean): C
         ]),
     ...(tuned ? [{ header: "Rate ×", short: "rate ×", cell: (m: MethodFigures) => String(m.factor) }] : []),
     { header: "Time a run", short: "a run", cell: (m) => formatDuration(m.trainingMs) },
-    { header: "Time a step", short: "a step", cell: (m) => formatDuration(m.stepMs) },
+    { header: "A step", short: "a step", cell: (m) => formatDuration(m.stepMs) },
   ];
+  const base = methods.find((m) => m.method === reference)?.title.toLowerCase() ?? reference;
+  const tests: Column[] = [
+    nameColumn,
+    {
+      header: `Points against ${base}`,
+      short: `points against ${base}`,
+      cell: (m) => (m.test ? points(m.test.difference.mean) : NONE),
+    },
+    { header: "95 % interval", short: "95 % interval", cell: intervalCell },
+    { header: "p (paired t)", short: "p (t)", cell: (m) => formatP(m.test?.p ?? null) },
+    { header: "p (Holm)", short: "p (Holm)", cell: (m) => formatP(m.test?.pHolm ?? null) },
+    { header: "p (Wilcoxon, exact)", short: "p (rank)", cell: (m) => formatP(m.test?.pWilcoxon ?? null) },
+  ];
+  return units < 2 || methods.length < 2 ? [figures] : [figures, tests];
 }
+
+/** Methods in the table: the reference is not tested against itself. */
+const rowsOf = (columns: readonly Column[], d: DataFigures): string[][] =>
+  d.methods
+    .filter((m) => m.method !== d.reference || !columns.some((c) => c.cell === intervalCell))
+    .map((m) => columns.map((c) => c.cell(m)));
 
 const intervalCell = ({ test }: MethodFigures): string =>
   test === null || test.difference.low === null || test.difference.high === null
     ? NONE
     : `${points(test.difference.low)} … ${points(test.difference.high)}`;
 
-/** The table of one data set for a terminal. */
-export function comparisonText(figures: ComparisonFigures, d: DataFigures, style: TextStyle = {}): string {
-  const columns = columnsOf(d, figures.grid.length > 1);
-  return table(
-    columns.map(({ short, text }) => ({ header: short, ...(text && { align: "left" as const }) })),
-    d.methods.map((m) => columns.map((c) => c.cell(m))),
-    style,
-  );
-}
+/** The tables of one data set for a terminal. */
+export const comparisonText = (figures: ComparisonFigures, d: DataFigures, style: TextStyle = {}): string =>
+  tablesOf(d, figures.grid.length > 1)
+    .map((columns) =>
+      table(
+        columns.map(({ short, text }) => ({ header: short, ...(text && { align: "left" as const }) })),
+        rowsOf(columns, d),
+        style,
+      ),
+    )
+    .join("\n\n");
 
 /** The tuning budget in a sentence. */
 export function budgetInWords({ grid, trainings }: ComparisonFigures): string {
@@ -94,7 +105,6 @@ export function budgetInWords({ grid, trainings }: ComparisonFigures): string {
 }
 
 function sectionOf(figures: ComparisonFigures, d: DataFigures): ComparedSection {
-  const columns = columnsOf(d, figures.grid.length > 1);
   const main = (Object.keys(d.methods[0]?.accuracy ?? {})[0] ?? "last") as Choice; // as above
   const bars = d.units > 1 ? "; bars: 95 % interval of the mean" : "";
   return {
@@ -105,13 +115,15 @@ function sectionOf(figures: ComparisonFigures, d: DataFigures): ComparedSection 
       return {
         name: main === "leaky" ? `${m.title} (leaky)` : m.title,
         values: figure?.values ?? [],
-        ...(low !== null && high !== null && { interval: [low, high] as const }),
+        ...(low !== null && high !== null && { interval: [Math.max(0, low), Math.min(1, high)] as const }),
         reference: m.method === d.reference,
       };
     }),
     note: `points: ${d.unit === "fold" ? `${d.folds} folds` : `${d.seeds} seeds`}${bars}; epoch: ${headers[main]}`,
-    columns: columns.map(({ header, text }) => ({ header, ...(text && { text }) })),
-    rows: d.methods.map((m) => columns.map((c) => c.cell(m))),
+    tables: tablesOf(d, figures.grid.length > 1).map((columns) => ({
+      columns: columns.map(({ header, text }) => ({ header, ...(text && { text }) })),
+      rows: rowsOf(columns, d),
+    })),
     paragraphs: d.words,
     confusions: d.methods.map((m) => ({ name: m.title, classes: d.classes, confusion: m.confusion })),
   };

@@ -111,7 +111,7 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
     await writeComparison(platform.files, folder, {
       title: given.name ?? `Comparison of ${methods.length} methods`,
       introduction: [
-        `${methods.length} methods, ${seeds.length === 1 ? "one seed" : `${seeds.length} seeds`}, ${given.maxEpoch ?? 30} epochs each, from the same weights and on the same division of the images.`,
+        `${methods.length} methods, ${seeds.length === 1 ? "one seed" : `${seeds.length} seeds`}, ${given.maxEpoch === 1 ? "one epoch" : `${given.maxEpoch ?? 30} epochs`} each, from the same weights and on the same division of the images.`,
       ],
       figures,
       methods,

@@ -22,9 +22,11 @@ export interface ComparedSection {
   readonly title: string;
   readonly methods: readonly ComparedMethod[];
   readonly note: string;
-  readonly columns: readonly HtmlColumn[];
-  /** One a method. */
-  readonly rows: readonly (readonly string[])[];
+  readonly tables: readonly {
+    readonly columns: readonly HtmlColumn[];
+    /** One a method. */
+    readonly rows: readonly (readonly string[])[];
+  }[];
   /** What the numbers allow one to say. */
   readonly paragraphs: readonly string[];
   /** Of all runs of a method together. */
@@ -97,7 +99,7 @@ function comparedSection(s: ComparedSection, k: number): Html {
   const theme = (id: string) => ({ mode: "auto", id }) as const;
   return html`<h2>${s.title}</h2>
 ${figure(comparePlot({ width: 920, methods: s.methods, note: s.note, theme: theme(`compare${k}`) }))}
-${htmlTable(s.columns, s.rows)}
+${s.tables.map(({ columns, rows }) => htmlTable(columns, rows))}
 ${s.paragraphs.map((text) => html`<p>${text}</p>\n`)}
 <h3>Confusion matrices, all runs of a method together</h3>
 <div class="pair">${s.confusions.map(
