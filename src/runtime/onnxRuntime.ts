@@ -29,7 +29,7 @@ export function onnxRuntimeExecutor(ort: OrtModule, options: OrtOptions): Execut
   const toOrt = (t: Tensor): OrtTensor => new ort.Tensor(t.dtype, t.data, t.shape);
   return {
     description: `${options.version}, ${providers.join("+")}`,
-    async load(compiled) {
+    async load(compiled, { seldom = false } = {}) {
       let session: InferenceSession;
       try {
         session = await ort.InferenceSession.create(compiled.bytes, {
@@ -38,6 +38,7 @@ export function onnxRuntimeExecutor(ort: OrtModule, options: OrtOptions): Execut
           executionMode: "sequential",
           // Memory patterns plan one allocation for a whole step; every shape is known.
           enableMemPattern: true,
+          enableCpuMemArena: !seldom,
           logSeverityLevel: 4, // what fails is thrown, with its message
           ...(options.threads !== undefined && { intraOpNumThreads: options.threads }),
           ...(options.profile !== undefined && { enableProfiling: true, profileFilePrefix: options.profile }),

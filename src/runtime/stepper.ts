@@ -36,6 +36,8 @@ export class Stepper {
   private readonly prepared = new Map<string, Promise<Prepared>>();
   private current = new Map<string, Tensor>();
   private spare = new Map<string, Tensor>();
+  /** Images of the largest batch so far; smaller ones come at the end of an epoch. */
+  private fullBatch = 0;
   /** `current` in C order, until it changes. */
   private inOrder: ReadonlyMap<string, Tensor> | null = null;
   /** Block of each state tensor that the compiled step keeps in the blocked weight layout. */
@@ -51,7 +53,9 @@ export class Stepper {
   private async prepare(shapes: StepShapes): Promise<Prepared> {
     const step = this.method.step(this.model, shapes);
     const compile = this.options.compile ?? (await chooseCompiler(this.executor)).compile;
-    const program = await this.executor.load(compile(step.graph));
+    const images = shapes.train[0] ?? 0;
+    this.fullBatch = Math.max(this.fullBatch, images);
+    const program = await this.executor.load(compile(step.graph), { seldom: images < this.fullBatch });
     // The layout depends on a tensor's shape alone, so every compiled step of one stepper agrees on it.
     for (const { name, block } of program.compiled.inputs) {
       if (block !== undefined && name.startsWith("state/")) this.blocks.set(name.slice("state/".length), block);

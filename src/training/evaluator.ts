@@ -31,7 +31,7 @@ export class Evaluator {
 
   private load(): Promise<Program> {
     const { executor, model, batch } = this.options;
-    this.program ??= executor.load(compilePortable(inferenceGraph(model, batch)));
+    this.program ??= executor.load(compilePortable(inferenceGraph(model, batch)), { seldom: true });
     return this.program;
   }
 
