@@ -10,13 +10,17 @@ export interface Outcome {
 }
 
 /** Runs a command line in this process. @param changes parts of the host that a test replaces */
-export async function run(argv: readonly string[], changes: Partial<Host> = {}): Promise<Outcome> {
+export async function run(
+  argv: readonly string[],
+  changes: Partial<Host> & { readonly onOutput?: (text: string) => void } = {},
+): Promise<Outcome> {
   let out = "";
   let err = "";
   const host: Host = {
     platform: nodePlatform,
     out: (text) => {
       out += text;
+      changes.onOutput?.(text);
     },
     err: (text) => {
       err += text;

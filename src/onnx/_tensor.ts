@@ -67,7 +67,7 @@ function widen(bits: ArrayLike<number>, stored: number): Float32Array {
 function fromRaw(raw: Uint8Array, l: Layout): Tensor {
   const { dtype, shape } = l;
   const aligned = (size: number): [ArrayBufferLike, number, number] => {
-    const b = raw.byteOffset % size === 0 ? raw : raw.slice();
+    const b = raw.byteOffset % size === 0 ? raw : new Uint8Array(raw); // not slice(): that of a Buffer shares its memory
     return [b.buffer, b.byteOffset, l.count];
   };
   if (l.stored === FLOAT16 || l.stored === BFLOAT16) {
