@@ -50,7 +50,7 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
   const firstSeed = given.seed ?? 1;
   const seeds = Array.from({ length: given.seeds ?? 1 }, (_, i) => firstSeed + i);
   const grid = given.grid ?? [1];
-  const byName = new Map(paths.map((path) => [nameOf(path), path]));
+  const names = paths.map(nameOf); // two of one name are refused by `runComparison`
   const folder =
     given.out ?? `runs/${context.now().toISOString().slice(0, 16).replace("T", "-").replace(":", "")}-compare`;
   await checkProtocol(platform.files, folder, {
@@ -69,13 +69,13 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
     const finished = await runComparison({
       folder,
       files: platform.files,
-      data: [...byName.keys()],
+      data: names,
       methods,
       seeds,
       grid,
       signal,
       async open(name, seed) {
-        const data = byName.get(name) ?? name;
+        const data = paths[names.indexOf(name)] ?? name;
         const cells = await openCells({ context, executor, given, data, seed, splitSeed: firstSeed, progress, signal });
         for (const note of cells.notes) {
           if (!told.has(note)) progress.say(style.warn(`note: ${note}`));
