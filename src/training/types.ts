@@ -29,7 +29,7 @@ export interface StepEvent {
   readonly validationLoss?: number;
   /** Per layer group, in loss per unit of learning rate. */
   readonly hypergradient?: readonly number[];
-  /** Per layer group, after the update of this step. */
+  /** Per layer group: the rates that reached it in this step, after their update and times the schedule, where there is one. */
   readonly lr: readonly number[];
   /** Milliseconds since the run started (of this process), of the step itself, and of waiting for its batches. */
   readonly elapsedMs: number;

@@ -50,6 +50,12 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
   const firstSeed = given.seed ?? 1;
   const seeds = Array.from({ length: given.seeds ?? 1 }, (_, i) => firstSeed + i);
   const grid = given.grid ?? [1];
+  if (grid.length > 1 && given.select === "last") {
+    throw new UsageError("--grid", {
+      problem: "has no meaning with --select last: there are no validation images to choose a rate by",
+      hint: "leave one of them out",
+    });
+  }
   const names = paths.map(nameOf); // two of one name are refused by `runComparison`
   const folder =
     given.out ?? `runs/${context.now().toISOString().slice(0, 16).replace("T", "-").replace(":", "")}-compare`;
