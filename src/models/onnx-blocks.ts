@@ -9,6 +9,14 @@ export interface Member extends ImportedTensor {
   readonly rescales: "down" | "up" | null;
 }
 
+/** Where branches that all see the image come together. */
+export interface Join {
+  /** The parameters that some of the branches need and others do not, as bits by `order`. */
+  readonly apart: bigint;
+  /** Added, as in residual blocks; else concatenated. */
+  readonly sum: boolean;
+}
+
 /** A join of branches with more layers than this is no block but the skip of a U-Net. */
 export const maxLayersInBlock = 16;
 
@@ -64,6 +72,23 @@ class Modules {
     const wanted = pattern(lastOf(scope));
     return [...new Set(children)].filter((c) => pattern(lastOf(c)) === wanted && this.layersOf(c) > 0);
   }
+
+  /** Not too large, and without layers that enlarge the image: down and up again is the skip of a U-Net, whatever its depth. */
+  mayBeBlock(scope: string): boolean {
+    return this.layersOf(scope) <= maxLayersInBlock && !this.inside(scope).some((m) => m.rescales === "up");
+  }
+
+  /** Whether a brother has the same parameters inside, name by name. */
+  hasTwin(scope: string): boolean {
+    const names = (s: string) =>
+      this.inside(s)
+        .map((m) => `${m.module.slice(s.length)} ${m.name.slice(m.name.lastIndexOf(".") + 1)}`)
+        .map((name) => name.replace(/\d+$/, "#"))
+        .sort()
+        .join();
+    const own = names(scope);
+    return this.brothers(scope).some((b) => b !== scope && names(b) === own);
+  }
 }
 
 /** The module that a join makes a block of: the one that holds its parameters, raised to the numbered module around. */
@@ -72,7 +97,7 @@ function scopeOf(inside: readonly Member[], modules: Modules): string {
   // "blocks.0.attn" is a part of "blocks.0"; a scope without any number around it stays as it is.
   let numbered = scope;
   while (numbered !== "" && !isNumbered(lastOf(numbered))) numbered = parentOf(numbered);
-  if (numbered !== "") scope = numbered;
+  if (numbered !== "" && modules.mayBeBlock(numbered)) scope = numbered;
   // A block of one layer is known by the module that holds nothing else.
   const count = (s: string) => modules.inside(s).length;
   while (layersIn(inside) === 1 && parentOf(scope) !== "" && count(parentOf(scope)) === count(scope)) {
@@ -81,33 +106,29 @@ function scopeOf(inside: readonly Member[], modules: Modules): string {
   return scope;
 }
 
-/**
- * Scopes of the blocks, none inside another.
- *
- * @param sets for every join of branches, the parameters that some of them need and others do not (bits by `order`)
- */
-export function blockScopes(members: readonly Member[], sets: readonly bigint[]): Set<string> {
+/** Scopes of the blocks, none inside another. */
+export function blockScopes(members: readonly Member[], joins: readonly Join[]): Set<string> {
   const modules = new Modules(members);
-  const joined = new Set<string>();
-  for (const set of sets) {
-    const inside = membersOf(set, members);
-    const layers = layersIn(inside);
-    // Down and up again is the skip of a U-Net, whatever its depth.
-    if (layers === 0 || layers > maxLayersInBlock || inside.some((m) => m.rescales === "up")) continue;
+  /** Scopes of joins, and whether one of them is a sum. */
+  const sums = new Map<string, boolean>();
+  for (const { apart, sum } of joins) {
+    const inside = membersOf(apart, members);
+    if (layersIn(inside) === 0) continue;
     const scope = scopeOf(inside, modules);
-    if (scope !== "") joined.add(scope);
+    if (scope !== "" && modules.mayBeBlock(scope)) sums.set(scope, sum || (sums.get(scope) ?? false));
   }
-  // Of two scopes one inside the other, the inner one is the block if it has brothers (a dense layer in its dense block),
-  // else it is a part of the outer one.
-  const within = (scope: string) => [...joined].filter((s) => s !== scope && isInside(s, scope));
+  const joined = [...sums.keys()];
+  const within = (scope: string) => joined.filter((s) => s !== scope && isInside(s, scope));
+  // Of two scopes one inside the other, the inner one is the block if it has a twin beside it (a dense layer in its dense
+  // block), else it is a part of the outer one; so is a concatenation in a residual block.
   const isContainer = (scope: string) =>
-    within(scope).some((s) => modules.layersOf(s) > 1 && modules.brothers(s).length > 1);
-  const blocks = [...joined].filter((s) => !isContainer(s));
+    within(scope).some((s) => modules.layersOf(s) > 1 && modules.hasTwin(s) && (sums.get(s) || !sums.get(scope)));
+  const blocks = joined.filter((s) => !isContainer(s));
   const whole = new Set(blocks.filter((s) => !blocks.some((outer) => outer !== s && isInside(s, outer))));
   // Brothers without a join of their own (a block that changes the size has no shortcut) are blocks, too, unless they hold several.
   for (const scope of [...whole]) {
     if (!isNumbered(lastOf(scope))) continue;
-    for (const b of modules.brothers(scope)) if (within(b).length < 2) whole.add(b);
+    for (const b of modules.brothers(scope)) if (within(b).length < 2 && modules.mayBeBlock(b)) whole.add(b);
   }
   // So is the one block of a stage, which has no brothers: it is called as the blocks of other stages are.
   const patterns = new Set([...whole].map(pattern));

@@ -4,6 +4,7 @@ import {
   blockScopes,
   commonScope,
   isInside,
+  type Join,
   layersIn,
   type Member,
   maxLayersInBlock,
@@ -23,17 +24,17 @@ const maxLayersInOne = 3;
  * For every sum or concatenation of branches that all see the image: the parameters that some branches need and others do
  * not. Of a residual block these are the block's own, for the identity has none of them.
  */
-function joins(imported: ImportedOnnx): bigint[] {
+function joinsOf(imported: ImportedOnnx): Join[] {
   const bits = new Map(imported.parameters.map((p, i) => [p.name, 1n << BigInt(i)]));
   const depends = new Map<string, bigint>();
   const seesImage = new Set([imported.input.name]);
-  const found: bigint[] = [];
+  const found: Join[] = [];
   for (const node of imported.nodes) {
     const sets = node.inputs.map((name) => depends.get(name) ?? bits.get(name) ?? 0n);
     const branches = node.inputs.flatMap((name, i) => (seesImage.has(name) ? [sets[i] ?? 0n] : []));
     if (branches.length > 1 && ["Add", "Sum", "Concat"].includes(node.opType)) {
       const apart = branches.reduce((a, b) => a | b) & ~branches.reduce((a, b) => a & b);
-      if (apart !== 0n) found.push(apart);
+      if (apart !== 0n) found.push({ apart, sum: node.opType !== "Concat" });
     }
     const all = sets.reduce((a, b) => a | b, 0n);
     for (const out of node.outputs) {
@@ -62,13 +63,13 @@ const isOneStage = (members: readonly Member[]): boolean =>
   members.filter((m) => m.layerWeight).every((m, i) => i === 0 || m.rescales === null);
 
 /** Files without names: blocks by their joins, smallest first, everything else by itself. */
-function named(members: readonly Member[], sets: readonly bigint[]): Member[] {
+function named(members: readonly Member[], joins: readonly Join[]): Member[] {
   const unnamed = new Set(members.filter((m) => m.module === "" && m.layerWeight).map((m) => m.order));
   if (unnamed.size <= members.filter((m) => m.layerWeight).length / 2) return [...members];
   const block = new Map<number, number>();
   let blocks = 0;
-  const blockSets = sets
-    .map((set) => membersOf(set, members))
+  const blockSets = joins
+    .map((join) => membersOf(join.apart, members))
     .filter((inside) => layersIn(inside) > 0 && layersIn(inside) <= maxLayersInBlock)
     .sort((a, b) => a.length - b.length);
   for (const inside of blockSets) {
@@ -144,15 +145,15 @@ function headOf(members: readonly Member[], weights: readonly string[]): Set<num
  * @param heads names of the weights that make the logits; by default the last layer's
  */
 export function groupParameters(imported: ImportedOnnx, heads: readonly string[] = []): Grouping {
-  const sets = joins(imported);
+  const joins = joinsOf(imported);
   const strided = rescaling(imported);
   const members = named(
     imported.parameters.map((p, order) => ({ ...p, order, rescales: strided.get(p.name) ?? null })),
-    sets,
+    joins,
   );
   const head = headOf(members, heads);
   const body = members.filter((m) => !head.has(m.order));
-  const scopes = [...blockScopes(body, sets)].sort((a, b) => b.length - a.length);
+  const scopes = [...blockScopes(body, joins)].sort((a, b) => b.length - a.length);
   const blockOf = (m: Member) => scopes.find((s) => isInside(m.module, s)) ?? null;
 
   // Blocks as they are; the stretches between them divided.
