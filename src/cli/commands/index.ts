@@ -4,6 +4,7 @@ import { compare } from "./compare.js";
 import { demo } from "./demo.js";
 import { evaluate } from "./evaluate.js";
 import { exportRun } from "./export.js";
+import { gradcheck } from "./gradcheck.js";
 import { inspect } from "./inspect.js";
 import { plot } from "./plot.js";
 import { predict } from "./predict.js";
@@ -20,6 +21,7 @@ export const commands: readonly Command[] = [
   plot,
   exportRun,
   replay,
+  gradcheck,
   demo,
   studio,
 ];

@@ -1,0 +1,61 @@
+/** @file `metalr gradcheck`: an ONNX network against reference values of its loss, its logits and every gradient, as JSON. */
+import { UsageError } from "../../common/errors.js";
+import type { Tensor } from "../../common/tensor.js";
+import { openNpz } from "../../formats/npz.js";
+import { openOnnxModel } from "../../models/open-onnx.js";
+import type { Platform } from "../../platform/types.js";
+import { gradCheck } from "../../training/gradcheck.js";
+import { defineCommand, one } from "../command.js";
+import { path, section, whole } from "../options.js";
+
+export const gradcheck = defineCommand({
+  name: "gradcheck",
+  summary: "Compare a network's loss, logits and gradients with reference values",
+  description:
+    "REFERENCE.npz holds x, y, eval_logits (running statistics), train_loss (batch statistics, mean cross-entropy) and\n" +
+    "grad/NAME for the parameters. Prints JSON alone on standard output: {trainLoss, lossError (relative),\n" +
+    "evalLogits: {maxAbsError, …}, gradients: {NAME: {relError}}, worst, unmatched}, with\n" +
+    "relError = ‖difference‖ / max(‖reference‖, 1e-3 · the largest ‖reference‖).",
+  args: { model: one(".onnx file") },
+  options: section("Input", {
+    reference: path({ flags: "--reference <file.npz>", help: "reference values" }),
+    threads: whole({
+      flags: "--threads <n>",
+      help: "threads of one operator",
+      default: "all cores",
+      min: 1,
+      max: 1024,
+    }),
+  }),
+  examples: [["metalr gradcheck model.onnx --reference reference.npz", "errors of every gradient, as JSON"]],
+  async run({ platform, print, executor }, { args, options }) {
+    if (options.reference === undefined) {
+      throw new UsageError("--reference", {
+        problem: "is missing",
+        hint: "--reference FILE.npz names the reference values",
+      });
+    }
+    const model = await openOnnxModel(args.model, { platform });
+    const reference = await readArrays(options.reference, platform);
+    const check = await gradCheck(
+      model,
+      reference,
+      await executor(options.threads === undefined ? {} : { threads: options.threads }),
+    );
+    print(JSON.stringify(check, null, 1));
+    return undefined;
+  },
+});
+
+/** Every array of an npz file. */
+async function readArrays(file: string, platform: Platform): Promise<Map<string, Tensor>> {
+  const source = await platform.files.open(file);
+  try {
+    const npz = await openNpz(source, platform);
+    const arrays = new Map<string, Tensor>();
+    for (const name of npz.names) arrays.set(name, await npz.read(name));
+    return arrays;
+  } finally {
+    await source.close();
+  }
+}
