@@ -303,7 +303,7 @@ describe("options", () => {
   });
 });
 
-describe("while it trains", () => {
+describe("while it trains", { timeout: 300_000 }, () => {
   test("a learning rate that makes the loss NaN", async () => {
     const {
       code,

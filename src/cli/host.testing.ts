@@ -1,7 +1,7 @@
 /** @file A host for tests: output in strings, files of the machine, one thread. */
 import { nodePlatform } from "../platform/node/index.js";
-import type { Host } from "./command.js";
-import { main } from "./main.js";
+import type { Context, Host } from "./command.js";
+import { contextOf, main } from "./main.js";
 
 export interface Outcome {
   readonly code: number;
@@ -9,21 +9,19 @@ export interface Outcome {
   readonly err: string;
 }
 
-/** Runs a command line in this process. @param changes parts of the host that a test replaces */
-export async function run(
-  argv: readonly string[],
-  changes: Partial<Host> & { readonly onOutput?: (text: string) => void } = {},
-): Promise<Outcome> {
-  let out = "";
-  let err = "";
+type Changes = Partial<Host> & { readonly onOutput?: (text: string) => void };
+
+/** A host whose output is collected. @param changes parts of it that a test replaces */
+function collectingHost(changes: Changes): { readonly host: Host; readonly output: { out: string; err: string } } {
+  const output = { out: "", err: "" };
   const host: Host = {
     platform: nodePlatform,
     out: (text) => {
-      out += text;
+      output.out += text;
       changes.onOutput?.(text);
     },
     err: (text) => {
-      err += text;
+      output.err += text;
     },
     terminal: null,
     columns: 100,
@@ -37,6 +35,21 @@ export async function run(
     open: async () => false,
     ...changes,
   };
+  return { host, output };
+}
+
+/** What a command works with, for tests of parts of commands. */
+export function testContext(changes: Changes = {}): {
+  readonly context: Context;
+  readonly output: Omit<Outcome, "code">;
+} {
+  const { host, output } = collectingHost(changes);
+  return { context: contextOf(host, []), output };
+}
+
+/** Runs a command line in this process. */
+export async function run(argv: readonly string[], changes: Changes = {}): Promise<Outcome> {
+  const { host, output } = collectingHost(changes);
   const code = await main(argv, host);
-  return { code, out, err };
+  return { code, ...output };
 }

@@ -17,8 +17,21 @@ import { usageError } from "./usage.js";
  */
 export async function main(argv: readonly string[], host: Host, known: readonly Command[] = commands): Promise<number> {
   const words = normalizeSpelling(argv, known);
+  const context = contextOf(host, words);
+  try {
+    const invocation = parse(words, known, context);
+    if (invocation === null) return exitCodes.ok;
+    return (await invocation.command.run(context, invocation)) ?? exitCodes.ok;
+  } catch (error) {
+    context.say(errorText(error, host.env["METALR_DEBUG"] === "1", pc.createColors(host.color).red));
+    return error instanceof UsageError ? exitCodes.usage : exitCodes.error;
+  }
+}
+
+/** What a command works with. @param words the command line in our spelling */
+export function contextOf(host: Host, words: readonly string[]): Context {
   const color = pc.createColors(host.color);
-  const context: Context = {
+  return {
     ...host,
     print: (lines) => host.out(`${lines}\n`),
     say: (lines) => host.err(`${lines}\n`),
@@ -26,14 +39,6 @@ export async function main(argv: readonly string[], host: Host, known: readonly 
     argv: words,
     commandLine: ["metalr", ...words.map(quoted)].join(" "),
   };
-  try {
-    const invocation = parse(words, known, context);
-    if (invocation === null) return exitCodes.ok;
-    return (await invocation.command.run(context, invocation)) ?? exitCodes.ok;
-  } catch (error) {
-    context.say(errorText(error, host.env["METALR_DEBUG"] === "1", color.red));
-    return error instanceof UsageError ? exitCodes.usage : exitCodes.error;
-  }
 }
 
 /** What the command line asks for; null where it asked for help or the version, which were written. */

@@ -66,7 +66,7 @@ describe("one run", () => {
   beforeAll(async () => {
     writeData();
     trained = await run(["train", "-d", at("official.npz"), ...base, "--max_epoch", "2", "--out", out]);
-  });
+  }, 300_000);
 
   test("train says what it does, how good it is, how the epoch was chosen, and one next step", () => {
     expect({ code: trained.code, err: trained.err }).toEqual({ code: 0, err: "" });
@@ -219,7 +219,9 @@ all     10  10  10      30
   });
 });
 
-test("folds: Ctrl-C stops after the step under way, --resume goes on, the table has every fold and all pooled", async () => {
+test("folds: Ctrl-C stops after the step under way, --resume goes on, the table has every fold and all pooled", {
+  timeout: 300_000,
+}, async () => {
   const out = at("folds");
   const stop = new AbortController();
   let tell = () => {};

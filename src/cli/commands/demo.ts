@@ -54,7 +54,7 @@ export const demo = defineCommand({
       options.seed ?? 1,
       demoScale,
     );
-    if (options.open !== false && (await context.open(report))) return undefined;
+    if (options.open !== false) await context.open(report); // without a display its path, which was printed, has to do
     return undefined;
   },
 });
@@ -104,11 +104,14 @@ export async function demonstrate(context: Context, folder: string, seed: number
     name,
     accuracies: result.runs.map((runs) => runs[m]?.accuracy ?? Number.NaN), // one run a method
   }));
+  const done = result.runs.length;
+  if (done < repetitions)
+    print(`   this machine is busy or slow: ${done} of ${repetitions} repetitions, so that it does not take longer`);
   const conclusion = conclusionOf(methods, result);
   print(`\n${resultTable(methods, result, style)}\n`);
   for (const line of conclusion) print(line);
 
-  const { report, pictures } = await writeReport(context, folder, { scale, result, methods, conclusion, sheetPng });
+  const { report, pictures } = await writeReport(context, folder, { result, methods, conclusion, sheetPng });
   print(`
 Go on with these data:
   metalr train -d ${result.data} -p ${result.weights} --head new --image-size ${scale.size} -b 12 -e ${fineTuning.epochs}
@@ -161,7 +164,6 @@ async function writeReport(
   context: Context,
   folder: string,
   o: {
-    readonly scale: DemoScale;
     readonly result: DemoResult;
     readonly methods: readonly MethodResult[];
     readonly conclusion: readonly string[];
@@ -169,13 +171,18 @@ async function writeReport(
   },
 ): Promise<{ readonly report: string; readonly pictures: readonly string[] }> {
   const { files } = context.platform;
-  const { scale, result, methods, conclusion, sheetPng } = o;
+  const { result, methods, conclusion, sheetPng } = o;
   const compared = methods.map(({ name, accuracies }) => ({
     name,
     values: accuracies,
     reference: name === demoMethods[0]?.name,
   }));
-  const note = `small dots: ${scale.repetitions} repetitions with other patients; large dots: their mean`;
+  const repetitions = result.runs.length;
+  const times = repetitions === 1 ? "once" : `${repetitions} times with other patients`;
+  const note =
+    repetitions === 1
+      ? "one repetition"
+      : `small dots: ${repetitions} repetitions with other patients; large dots: their mean`;
   const comparison = comparePlot({ title: "Unseen images of scanner B", methods: compared, note });
   await files.writeAtomic(join(folder, "comparison.svg"), comparison);
   await files.writeAtomic(join(folder, "comparison.png"), await context.rasterize(comparison));
@@ -183,7 +190,7 @@ async function writeReport(
   const html = comparisonReport({
     title: "MetaLR demo: from one scanner to another",
     introduction: [
-      `A small ResNet-20 was trained on ultrasound-like images of scanner A (${formatPercent(result.onA)} right on unseen patients) and fine-tuned, with a new last layer, on few images of scanner B, ${scale.repetitions} times with other patients. Without fine-tuning it gets ${formatPercent(mean(result.onB))} of scanner B's images right.`,
+      `A small ResNet-20 was trained on ultrasound-like images of scanner A (${formatPercent(result.onA)} right on unseen patients) and fine-tuned, with a new last layer, on few images of scanner B, ${times}. Without fine-tuning it gets ${formatPercent(mean(result.onB))} of scanner B's images right.`,
       "All methods had the same images, optimizer, starting rates and epochs; the epoch was chosen on validation images. Neither scanner nor patients exist: the images are computed.",
     ],
     runs: first.map((run, m) => ({

@@ -8,7 +8,11 @@ export interface MethodResult {
 }
 
 const mean = (values: readonly number[]): number => values.reduce((sum, v) => sum + v, 0) / values.length;
-const points = (share: number): string => `${share < 0 ? "−" : "+"}${Math.abs(100 * share).toFixed(1)}`;
+/** "+1.5", "−1.5", "0.0". */
+const points = (share: number): string => {
+  const size = Math.abs(100 * share).toFixed(1);
+  return size === "0.0" ? size : `${share < 0 ? "−" : "+"}${size}`;
+};
 
 /** One sentence about a method against another, by the same repetitions. */
 export function comparisonInWords(method: MethodResult, other: MethodResult): string {
@@ -38,6 +42,7 @@ export function ratesInWords(groups: readonly string[], first: readonly number[]
     .sort((a, b) => b.ratio - a.ratio);
   const [highest, lowest] = [moved[0], moved.at(-1)];
   if (!highest || !lowest) return "";
+  if (highest.ratio === 1 && lowest.ratio === 1) return "MetaLR left all rates below the head where they were.";
   const words = ({ group, from, to }: typeof highest) => `${group} (${formatFactor(from, to)})`;
   if (lowest.ratio >= 1) return `MetaLR raised all rates below the head, most of all that of ${words(highest)}.`;
   if (highest.ratio <= 1) return `MetaLR lowered all rates below the head, most of all that of ${words(lowest)}.`;
