@@ -1,5 +1,6 @@
 /** @file A model in words: inputs, outputs, op set, size, and which ops it uses how often. */
 import { formatShape, sizeOf } from "../common/tensor.js";
+import type { ImportedOnnx, ImportedTensor } from "./import.js";
 import type { OnnxGraph, OnnxModel, OnnxValueInfo } from "./model.js";
 
 /** The facts behind `describeOnnx`, for programs. */
@@ -59,5 +60,33 @@ export function describeOnnx(model: OnnxModel): string {
     ...s.outputs.map((v) => `  output   ${describeValue(v)}`),
     `  weights  ${s.floats} numbers in ${s.tensors} tensors`,
     `  ops      ${s.nodes} nodes: ${[...s.ops].map(([name, n]) => (n === 1 ? name : `${name} ×${n}`)).join(", ")}`,
+  ].join("\n");
+}
+
+const numbersIn = (list: readonly ImportedTensor[]): number => list.reduce((n, p) => n + sizeOf(p.tensor.shape), 0);
+/** The first few names, and how many more there are. */
+const some = (names: readonly string[]): string =>
+  names.length === 0
+    ? ""
+    : `: ${names.slice(0, 6).join(", ")}${names.length > 6 ? `, and ${names.length - 6} more` : ""}`;
+
+/** What the rules made of the initializers, in three lines: trained, moved along, left alone. */
+export function describeRoles({ parameters, buffers, constants }: ImportedOnnx): string {
+  const line = (label: string, count: number, numbers: number | null, names: readonly string[]) =>
+    `  ${label.padEnd(20)}${count}${numbers === null ? "" : ` tensors, ${numbers} numbers`}${some(names)}`;
+  return [
+    line(
+      "parameters",
+      parameters.length,
+      numbersIn(parameters),
+      parameters.map((p) => p.name),
+    ),
+    line(
+      "running statistics",
+      buffers.length,
+      numbersIn(buffers),
+      buffers.map((p) => p.name),
+    ),
+    line("constants", constants.length, null, constants),
   ].join("\n");
 }

@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { decodeOnnx } from "./decode.js";
-import { describeOnnx } from "./describe.js";
+import { describeOnnx, describeRoles } from "./describe.js";
 import { encodeOnnx } from "./encode.js";
+import { importOnnx } from "./import.js";
 
 const zoo = new URL("../../fixtures/zoo/", import.meta.url);
 
@@ -34,5 +35,14 @@ test("a model in words", async () => {
       output   logits float32 [N,3]
       weights  178107 numbers in 102 tensors
       ops      69 nodes: BatchNormalization ×20, Conv ×20, Relu ×17, Add ×8, Flatten, Gemm, GlobalAveragePool, MaxPool"
+  `);
+});
+
+test("roles of initializers in words", async () => {
+  const model = await decodeOnnx(new Uint8Array(readFileSync(new URL("unet2d/model.onnx", zoo))), "unet2d");
+  expect(describeRoles(importOnnx(model, { file: "unet2d" }))).toMatchInlineSnapshot(`
+    "  parameters          46 tensors, 16797 numbers: down1.0.weight, down1.0.bias, down1.1.weight, down1.1.bias, down1.3.weight, down1.3.bias, and 40 more
+      running statistics  20 tensors, 240 numbers: down1.1.running_mean, down1.1.running_var, down1.4.running_mean, down1.4.running_var, down2.1.running_mean, down2.1.running_var, and 14 more
+      constants           0"
   `);
 });
