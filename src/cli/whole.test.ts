@@ -263,7 +263,10 @@ test("folds: Ctrl-C stops after the step under way, --resume goes on, the table 
   expect(text).toMatch(/\nfold-1 {2}continues after step \d of 6\n/);
   expect(text).toContain("\nfold-4: 18 training images, 6 validation, 6 test\n");
   expect(text).toContain("\nAll test images of 3 folds, the epoch of each fold chosen on validation images:\n");
-  expect(text).toMatch(/\nfold-3 +\d\/2 .*\nfold-4 +\d\/2 .*\nmean ± deviation .*\npooled /);
+  expect(text).toMatch(/\nfold-4: test images, epoch \d of 2 \(chosen on validation images\)\n/);
+  const rows = /fold-1 +\d\/2 .*\nfold-3 +\d\/2 .*\nfold-4 +\d\/2 .*\nmean ± deviation .*\npooled /.source;
+  expect(text).toMatch(new RegExp(`\nselected epoch +epoch +accuracy .*\n${rows}`));
+  expect(text).toMatch(new RegExp(`\nlast epoch +epoch +accuracy .*\n${rows}`));
   expect(text.endsWith("\nNext: open folds/report.html\n")).toBe(true);
   expect(existsSync(join(out, "summary.json"))).toBe(true);
 

@@ -2,7 +2,7 @@
 import type { Evaluation } from "../training/types.js";
 import { formatCount, formatFactor, formatNumber, formatPercent, formatRate, formatShare, NONE } from "./format.js";
 import type { Headline, RunRecord } from "./run-record.js";
-import type { CrossValidationSummary } from "./schema.js";
+import type { CrossValidationSummary, Spread } from "./schema.js";
 
 /** How words are set off; the default leaves them as they are. */
 export interface TextStyle {
@@ -163,47 +163,49 @@ export function headlineText(headline: Headline, style: TextStyle = {}): string 
   return lines.join("\n");
 }
 
-/** Folds below each other, with mean and deviation, and all test images pooled. */
+/**
+ * Folds below each other, with mean and deviation, and all test images pooled: one table for the selected epochs and one for the
+ * last ones, which fit into a terminal of 80 columns.
+ */
 export function summaryText(summary: CrossValidationSummary, style: TextStyle = {}): string {
   const { folds, pooled, spread, select } = summary;
-  const chosen = select === "test" ? "leaky best" : "selected";
-  const row = (name: string, epoch: string, a: Evaluation | null, b: Evaluation | null): string[] => [
-    name,
-    epoch,
-    formatPercent(a?.accuracy, 2),
-    formatPercent(a?.balancedAccuracy, 2),
-    formatShare(a?.macroAuc),
-    formatPercent(b?.accuracy, 2),
-    formatPercent(b?.balancedAccuracy, 2),
-    formatShare(b?.macroAuc),
-  ];
-  const both = ({ mean, deviation }: { mean: number | null; deviation: number | null }, percent: boolean): string => {
-    if (mean === null) return NONE;
-    const scale = percent ? 100 : 1;
-    const digits = percent ? 2 : 3;
-    return `${(scale * mean).toFixed(digits)}${deviation === null ? "" : ` ± ${(scale * deviation).toFixed(digits)}`}`;
+  const chosen = { validation: "selected epoch", last: "last epoch", test: "leaky best epoch" }[select];
+  const tableOf = (header: string, epoch: "selectedEpoch" | "lastEpoch", which: "selected" | "last"): string => {
+    const row = (name: string, at: string, e: Evaluation | null): string[] => [
+      name,
+      at,
+      formatPercent(e?.accuracy, 2),
+      formatPercent(e?.balancedAccuracy, 2),
+      formatShare(e?.macroAuc),
+    ];
+    const { accuracy, balancedAccuracy, macroAuc } = spread[which];
+    return table(
+      [
+        { header, align: "left" },
+        { header: "epoch" },
+        { header: "accuracy" },
+        { header: "balanced" },
+        { header: "macro AUC" },
+      ],
+      [
+        ...folds.map((f) => row(f.name, `${f[epoch]}/${f.lastEpoch}`, f[which])),
+        ["mean ± deviation", "", inPercent(accuracy), inPercent(balancedAccuracy), inShares(macroAuc)],
+        row("pooled", "", pooled[which]),
+      ],
+      style,
+    );
   };
-  const spreads = [spread.selected, spread.last].flatMap((s) => [
-    both(s.accuracy, true),
-    both(s.balancedAccuracy, true),
-    both(s.macroAuc, false),
-  ]);
-  return table(
-    [
-      { header: "fold", align: "left" },
-      { header: "epoch" },
-      { header: `${chosen}: accuracy` },
-      { header: "balanced" },
-      { header: "AUC" },
-      { header: "last epoch: accuracy" },
-      { header: "balanced" },
-      { header: "AUC" },
-    ],
-    [
-      ...folds.map((f) => row(f.name, `${f.selectedEpoch}/${f.lastEpoch}`, f.selected, f.last)),
-      ["mean ± deviation", "", ...spreads],
-      row("pooled", "", pooled.selected, pooled.last),
-    ],
-    style,
-  );
+  const tables = [tableOf(chosen, "selectedEpoch", "selected")];
+  if (select !== "last") tables.push(tableOf("last epoch", "lastEpoch", "last"));
+  return tables.join("\n\n");
 }
+
+const spreadText = ({ mean, deviation }: Spread, scale: number, digits: number): string =>
+  mean === null
+    ? NONE
+    : `${(scale * mean).toFixed(digits)}${deviation === null ? "" : ` ± ${(scale * deviation).toFixed(digits)}`}`;
+const inPercent = (spread: Spread): string => {
+  const text = spreadText(spread, 100, 2);
+  return text === NONE ? text : `${text} %`;
+};
+const inShares = (spread: Spread): string => spreadText(spread, 1, 3);

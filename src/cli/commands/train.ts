@@ -109,7 +109,8 @@ async function trainPlan(
       report: (event, split) => {
         progress.add(event);
         if (event.type === "end" && event.reason === "finished" && split && event.test) {
-          progress.say(`\n${evaluationText(event.test, dataset.classes, style)}\n`);
+          const which = `${split.name}: test images, epoch ${event.selectedEpoch} of ${event.epoch} (${choiceInWords(event.select)})`;
+          progress.say(`\n${which}\n\n${evaluationText(event.test, dataset.classes, style)}\n`);
         }
       },
     });
