@@ -2,7 +2,7 @@
  * @file Pictures of every page of the studio, light and dark, wide and narrow, for docs/screenshots: `npm run screenshots`.
  * The runs in them are made up.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -41,6 +41,14 @@ const studio = await testStudio(
       created: hour(2.2),
       config: { data },
     });
+    writeRun(join(runs, "lung-stopped"), {
+      seed: 5,
+      epochs: 30,
+      stepsPerEpoch: 9,
+      keep: 150,
+      created: hour(3.2),
+      config: { data },
+    });
     writeRun(join(runs, "lung-released"), {
       seed: 7,
       epochs: 30,
@@ -57,6 +65,8 @@ const studio = await testStudio(
       created: hour(0.4),
       config: { data },
     });
+    const old = new Date(Date.now() - 3_600_000);
+    utimesSync(join(runs, "lung-stopped", "events.jsonl"), old, old);
     writeFileSync(join(runs, "long-run", "writer.json"), JSON.stringify({ pid: process.pid, host: hostname() }));
   },
   { folders: ["runs"] },

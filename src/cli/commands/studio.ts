@@ -26,6 +26,7 @@ export const studio = defineCommand({
     ["metalr studio runs /data/more-runs --port 8080 --no-open", "several folders, a fixed port"],
   ],
   async run(context, { args, options }) {
+    const parent = process.ppid; // asked before anybody can know that the studio is there, and end its parent
     const { platform } = context;
     const command = (words: readonly string[]) => ["metalr", ...words].map(quoted).join(" ");
     const folders = args.runs.length > 0 ? args.runs : ["runs"];
@@ -46,15 +47,14 @@ export const studio = defineCommand({
     context.print(server.url);
     context.say(context.style.dim(`Shows the runs of ${folders.join(", ")}. Ctrl-C ends the studio.`));
     if (options.open !== false) await context.open(server.url);
-    await ended(stop);
+    await ended(stop, parent);
     await server.close();
     return undefined;
   },
 });
 
 /** Resolves when Ctrl-C was pressed, or the process that started this one is gone. */
-function ended(stop: AbortSignal): Promise<void> {
-  const parent = process.ppid;
+function ended(stop: AbortSignal, parent: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setInterval(() => process.ppid !== parent && done(), PERIOD);
     const done = () => {

@@ -1,11 +1,11 @@
 /** @file Requests to the studio's server, with the token of the page's own address. */
 import type { Refusal } from "../protocol.js";
 
-const token = new URLSearchParams(location.search).get("token") ?? "";
+const token = (): string => new URLSearchParams(location.search).get("token") ?? "";
 
 /** An address of the server with the token in it, for links and streams, which send no headers. */
 export function address(path: string, query: Readonly<Record<string, string>> = {}): string {
-  return `.${path}?${new URLSearchParams({ ...query, token }).toString()}`;
+  return `.${path}?${new URLSearchParams({ ...query, token: token() }).toString()}`;
 }
 
 /** What the server answers, or in words why it does not. */

@@ -52,12 +52,10 @@ export async function startStudio(o: StudioOptions): Promise<Studio> {
     program: o.program,
     quoted: o.quoted,
     runsIn: (folder) => store.below(folder),
-    onChange: () => streams?.tellJobs(),
   });
   const store: RunStore = new RunStore(o.folders, (folder) => jobs.worksIn(folder));
-  let streams: Streams | null = null;
   await store.start();
-  streams = new Streams(store, () => jobs.list(), o.folders.join(", "));
+  const streams = new Streams(store, () => jobs.list(), o.folders.join(", "));
   let port = 0;
   const app = studioApp({
     token,

@@ -25,7 +25,6 @@ export interface JobsOptions {
   readonly quoted: (words: readonly string[]) => string;
   /** Runs below a folder, by id. */
   readonly runsIn: (folder: string) => readonly string[];
-  readonly onChange: () => void;
 }
 
 export class Jobs {
@@ -77,7 +76,6 @@ export class Jobs {
     if (job === null) return false;
     job.state = "stopping";
     job.child?.kill("SIGINT");
-    this.options.onChange();
     return true;
   }
 
@@ -87,7 +85,6 @@ export class Jobs {
     if (job === undefined) return false;
     if (job.child !== null) return this.stop(job.folder);
     this.jobs.splice(this.jobs.indexOf(job), 1);
-    this.options.onChange();
     return true;
   }
 
@@ -121,7 +118,6 @@ export class Jobs {
       if (old < 0) break;
       this.jobs.splice(old, 1);
     }
-    this.options.onChange();
   }
 
   private launch(job: Running): void {
@@ -137,7 +133,6 @@ export class Jobs {
     const hear = (bytes: Buffer) => {
       job.output = (job.output + bytes.toString("utf8")).slice(-KEPT);
       if (job.state === "starting") job.state = "running";
-      this.options.onChange();
     };
     child.stdout.on("data", hear);
     child.stderr.on("data", hear);

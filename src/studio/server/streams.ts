@@ -50,7 +50,7 @@ export class Streams {
   private readonly listReaders = new Set<(message: ListMessage) => void>();
   private readonly timer: NodeJS.Timeout;
   private busy = false;
-  private jobsChanged = false;
+  private jobsShown = "[]";
 
   constructor(
     private readonly store: RunStore,
@@ -59,11 +59,6 @@ export class Streams {
     private readonly where: string,
   ) {
     this.timer = setInterval(() => void this.tick(), PERIOD);
-  }
-
-  /** Jobs are told at the next look, so that much output does not become many messages. */
-  tellJobs(): void {
-    this.jobsChanged = true;
   }
 
   close(): void {
@@ -115,9 +110,11 @@ export class Streams {
     if (this.busy) return;
     this.busy = true;
     try {
-      if (this.jobsChanged) {
-        this.jobsChanged = false;
-        const message: ListMessage = { type: "jobs", jobs: this.jobs() };
+      const jobs = this.jobs();
+      const shown = JSON.stringify(jobs);
+      if (shown !== this.jobsShown) {
+        this.jobsShown = shown;
+        const message: ListMessage = { type: "jobs", jobs };
         for (const push of this.listReaders) push(message);
       }
       for (const [id, looked] of this.looked) await this.look(id, looked);

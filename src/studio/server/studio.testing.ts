@@ -97,7 +97,7 @@ export async function testStudio(
   prepare(runs);
   const program = join(folder, "stand-in.mjs");
   writeFileSync(program, standIn);
-  const synthetic = { epochs: 4, stepsPerEpoch: 20 };
+  const synthetic = { epochs: 40, stepsPerEpoch: 20 }; // half a minute: nobody waits for its end
   writeFileSync(
     join(folder, "stand-in.json"),
     JSON.stringify([infoOf(syntheticConfig(synthetic)), syntheticEvents(synthetic)]),

@@ -7,19 +7,8 @@ import { Jobs } from "../parts/jobs.js";
 import { Spark } from "../parts/spark.js";
 import { Ago, Progress, percent, State } from "../parts/words.js";
 import { linkTo } from "../route.js";
+import { fits, type Key, sorted } from "../table.js";
 import type { Mode } from "../theme.js";
-
-type Key =
-  | "name"
-  | "state"
-  | "method"
-  | "data"
-  | "progress"
-  | "trainLoss"
-  | "validationAccuracy"
-  | "testAccuracy"
-  | "elapsedMs"
-  | "created";
 
 const columns: readonly { readonly key: Key; readonly name: string; readonly number?: boolean }[] = [
   { key: "name", name: "Run" },
@@ -33,32 +22,6 @@ const columns: readonly { readonly key: Key; readonly name: string; readonly num
   { key: "elapsedMs", name: "Time", number: true },
   { key: "created", name: "Started", number: true },
 ];
-
-const keyOf = (run: RunSummary, key: Key): string | number | null =>
-  key === "progress" ? (run.steps > 0 ? run.step / run.steps : 0) : run[key];
-
-/** Missing figures last, whichever the direction; equal ones by name. */
-export function sorted(runs: readonly RunSummary[], key: Key, down: boolean): RunSummary[] {
-  const byName = (a: RunSummary, b: RunSummary) => a.name.localeCompare(b.name, "en", { numeric: true });
-  return [...runs].sort((a, b) => {
-    const [x, y] = [keyOf(a, key), keyOf(b, key)];
-    if (x === null || y === null) return x === y ? byName(a, b) : x === null ? 1 : -1;
-    const order =
-      typeof x === "string" && typeof y === "string"
-        ? x.localeCompare(y, "en", { numeric: true })
-        : Number(x) - Number(y);
-    return (down ? -order : order) || byName(a, b);
-  });
-}
-
-/** Every word has to occur somewhere. */
-export function fits(run: RunSummary, words: string): boolean {
-  const text = [run.name, run.method, run.data, run.network, run.state].join(" ").toLowerCase();
-  return words
-    .toLowerCase()
-    .split(/\s+/)
-    .every((word) => text.includes(word));
-}
 
 const states: readonly RunState[] = ["running", "finished", "stopped", "interrupted"];
 

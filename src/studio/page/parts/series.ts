@@ -28,10 +28,12 @@ export function atEpochs(
 /** A mean over about the last fortieth of the curve, so that a drift shows through the noise of single batches. */
 export function runningMean(values: readonly (number | null)[]): (number | null)[] {
   const share = 2 / (Math.max(10, values.length / 40) + 1);
-  let mean: number | null = null;
+  let [mean, weight] = [0, 0]; // the weight starts at 0 and goes to 1, so that the first values do not count too much
   return values.map((v) => {
-    if (v !== null) mean = mean === null ? v : mean + share * (v - mean);
-    return v === null ? null : mean;
+    if (v === null) return null;
+    mean += share * (v - mean);
+    weight += share * (1 - weight);
+    return mean / weight;
   });
 }
 

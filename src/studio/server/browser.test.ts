@@ -1,0 +1,158 @@
+/** @file The studio in a real browser: curves that grow, runs that are started, stopped and resumed, and what axe finds. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { buildPage } from "../../../scripts/build-page.mjs";
+import { chromiumPath, openBrowser } from "./browser.testing.js";
+import { append, type TestStudio, testStudio, writeRun } from "./studio.testing.js";
+
+/** Looks again and again: on a busy machine a page may take its time. */
+const waitUntil = <T>(look: () => T) => expect.poll(look, { timeout: 20_000 });
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none)", () => {
+  const site = mkdtempSync(join(tmpdir(), "metalr-site-"));
+  let browser: Browser;
+  let studio: TestStudio;
+  const problems: string[] = [];
+  beforeAll(async () => {
+    await buildPage({ outDir: site });
+    studio = await testStudio(
+      (runs) => {
+        writeRun(`${runs}/lung/fold-1`, { epochs: 3 });
+        writeRun(`${runs}/plain`, { constant: true, select: "test" });
+        writeRun(`${runs}/growing`, { epochs: 10, keep: 8 });
+      },
+      { page: site },
+    );
+    browser = await openBrowser(chromiumPath ?? ""); // skipped where it is null
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await studio?.end();
+    rmSync(site, { recursive: true, force: true });
+  });
+
+  /** A page of the studio, which may ask nothing of anybody else. */
+  async function open(hash: string, options: BrowserContextOptions = {}): Promise<Page> {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, bypassCSP: false, ...options });
+    context.setDefaultTimeout(20_000);
+    const page = await context.newPage();
+    page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+    page.on("pageerror", (error) => problems.push(error.message));
+    page.on("request", (request) => {
+      const { protocol, origin } = new URL(request.url());
+      if (protocol !== "data:" && origin !== new URL(studio.url).origin) problems.push(`asked ${origin}`);
+    });
+    await page.goto(`${studio.url}${hash}`);
+    return page;
+  }
+
+  const idOf = async (name: string): Promise<string> =>
+    ((await (await studio.ask("/api/runs")).json()) as { id: string; name: string }[]).find((r) => r.name === name)
+      ?.id ?? "";
+
+  /** The value beside a name in the tiles. */
+  const tile = async (page: Page, name: string): Promise<string> =>
+    (await page.locator(".tile", { hasText: name }).first().locator("dd").innerText()).split("\n")[0] ?? "";
+
+  test("the table is sorted, filtered, and leads to a run whose curves grow while it trains", async () => {
+    const page = await open("");
+    const names = page.locator("tbody th a");
+    await names.first().waitFor();
+    expect(await names.count()).toBe(3);
+    await page.getByRole("button", { name: "Run", exact: true }).click();
+    expect(await names.allInnerTexts()).toEqual(["growing", "lung/fold-1", "plain"]);
+    await page.getByRole("searchbox").fill("finetune");
+    expect(await names.allInnerTexts()).toEqual(["plain"]);
+    await page.getByRole("searchbox").fill("grow");
+    await names.first().click();
+    await page.getByRole("heading", { name: "growing" }).waitFor();
+    await waitUntil(() => tile(page, "Step")).toBe("7");
+    const plot = page.getByRole("figure", { name: "Learning rates" });
+    await waitUntil(() => plot.locator(".at").innerText()).toBe("step 7");
+    const drawn = () => plot.locator("canvas").evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
+    const before = await drawn();
+    const events = writeRun(`${studio.runs}/elsewhere`, { epochs: 10 });
+    append(`${studio.runs}/growing`, events.slice(8, 60));
+    await expect
+      .poll(() => plot.locator(".at").innerText())
+      .toBe(`step ${events.slice(0, 60).filter((e) => e.type === "step").length}`);
+    await waitUntil(drawn).not.toBe(before);
+    await page.getByRole("heading", { name: "Confusion matrix" }).waitFor();
+    expect(await page.getByRole("region", { name: "Confusion matrix" }).getByRole("row").count()).toBe(5);
+    rmSync(`${studio.runs}/growing`, { recursive: true });
+    await page.getByRole("heading", { name: "This run is not there" }).waitFor();
+    await page.close();
+  });
+
+  test("a run is started, stopped and resumed, and shows why an option is refused", async () => {
+    const page = await open("#/new");
+    await page.getByRole("textbox", { name: /^Epochs/ }).fill("-3");
+    await page.getByText("must be a whole number ≥ 1, got -3").first().waitFor();
+    expect(await page.getByRole("button", { name: "Start" }).isDisabled()).toBe(true);
+    await page.getByRole("textbox", { name: /^Epochs/ }).fill("4");
+    await page.getByRole("textbox", { name: /^Name/ }).fill("mine");
+    await page.getByText("metalr train --max-epoch=4 --name=mine").waitFor();
+    await page.getByRole("button", { name: "Start" }).click();
+    await page.getByRole("heading", { name: /-mine$/ }).waitFor();
+    await waitUntil(async () => Number(await tile(page, "Step"))).toBeGreaterThan(2);
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.getByRole("button", { name: "Resume" }).waitFor();
+    const at = Number(await tile(page, "Step"));
+    await page.getByRole("button", { name: "Resume" }).click();
+    await waitUntil(async () => Number(await tile(page, "Step"))).toBeGreaterThan(at);
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.getByRole("button", { name: "Resume" }).waitFor();
+    await page.close();
+  });
+
+  test("by keyboard: along a plot, and lines are hidden", async () => {
+    const page = await open(`#/run/${await idOf("lung/fold-1")}`);
+    const plot = page.getByRole("group", { name: /^Learning rates/ });
+    await page.getByRole("figure", { name: "Learning rates" }).getByText("step 27").waitFor();
+    await plot.focus();
+    await page.keyboard.press("Home");
+    await page.getByRole("figure", { name: "Learning rates" }).getByText("step 1", { exact: true }).waitFor();
+    const stem = page.getByRole("figure", { name: "Learning rates" }).getByRole("button", { name: /^stem/ });
+    await stem.press("Enter");
+    expect(await stem.getAttribute("aria-pressed")).toBe("false");
+    await page.close();
+  });
+
+  test.each([
+    ["light", 1280],
+    ["dark", 1280],
+    ["light", 360],
+    ["dark", 3840],
+  ] as const)(
+    "axe finds no serious fault, and nothing is wider than the screen: %s, %i px",
+    async (colorScheme, width) => {
+      const ids = [await idOf("lung/fold-1"), await idOf("plain")];
+      for (const hash of ["", `#/run/${ids[0]}`, `#/compare/${ids.join(",")}`, "#/new"]) {
+        const page = await open(hash, { colorScheme, viewport: { width, height: 800 } });
+        await page.locator("canvas, tbody th a, .fields label").first().waitFor();
+        await page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true");
+        await page.evaluate(axe);
+        const found = (await page.evaluate(
+          "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })",
+        )) as {
+          violations: { id: string; impact: string; nodes: { html: string }[] }[];
+        };
+        const serious = found.violations.filter((v) => v.impact === "serious" || v.impact === "critical");
+        expect(
+          serious.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 200)).join(" | ")}`),
+          `page ${hash}`,
+        ).toEqual([]);
+        expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), `page ${hash}`).toBe(true);
+        await page.close();
+      }
+    },
+  );
+
+  test("no errors, no policy broken, nobody else asked", () => expect(problems).toEqual([]));
+});
