@@ -6,7 +6,21 @@ import { input, makeGraph } from "../graph/build.js";
 import type { Graph, Value } from "../graph/value.js";
 import { metalr, sgd } from "../methods/index.js";
 import { createModel } from "../models/index.js";
-import { add, batchNormTraining, conv, dot, maxPool, reduceMean, relu } from "../ops/index.js";
+import {
+  add,
+  batchNormTraining,
+  clamp,
+  conv,
+  dot,
+  elu,
+  gelu,
+  greater,
+  leakyRelu,
+  maxPool,
+  reduceMean,
+  relu,
+  where,
+} from "../ops/index.js";
 import { nodeExecutor } from "../platform/node/onnxRuntime.js";
 import { chooseCompiler, probeBlock } from "../runtime/lowering.js";
 import { Stepper } from "../runtime/stepper.js";
@@ -102,6 +116,18 @@ describe.skipIf(!supported)(`blocked and portable lowerings agree${why}`, () => 
     const pooled = maxPool(first, [3, 3], { stride: [2, 2], padding: [1, 1] });
     const y = reduceMean(relu(batchNormTraining(conv(pooled, w2, null, { padding: 1 }), s2, b2).y), [2, 3]);
     expect(await difference(withGradients(inputs, y, Object.keys(inputs)))).toBeLessThan(TOLERANCE);
+  });
+
+  test("activations of other networks, whose gradients choose by masks", async () => {
+    const x = input("x", "float32", [2, 16, 6, 6]);
+    const w = input("w", "float32", [32, 16, 3, 3]);
+    const mask = input("mask", "float32", [2, 32, 6, 6]);
+    const y = conv(x, w, null, { padding: 1 });
+    const all = [clamp(y, 0, 0.5), leakyRelu(y, 0.1), elu(y), gelu(y), where(greater(mask, y), y, mask)].reduce(add);
+    expect(await difference(withGradients({ x, w, mask }, all, ["x", "w", "mask"]))).toBeLessThan(TOLERANCE);
+    // A mask that is computed where nothing is in blocks.
+    const plain = where(greater(mask, clamp(mask, -0.5, 0.5)), y, mask);
+    expect(await difference(withGradients({ x, w, mask }, plain, ["x", "w", "mask"]))).toBeLessThan(TOLERANCE);
   });
 
   test("batch norm of values far from zero loses no digits", async () => {

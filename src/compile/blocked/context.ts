@@ -98,7 +98,10 @@ export class Context {
       layout === "plain" ? ["image", "strip", "weight"] : ["image", "strip", "plain", "weight"];
     const from = order.find((l) => copies.has(l));
     if (!from) throw new InternalError("a value has no layout");
-    const name = convert(this.e, copies.get(from)!.name, v.shape, from, layout, this.block); // found just above
+    // The reordering operators know float32 alone: masks take the way over it.
+    const cast = (x: string, code: number) => (v.dtype === "bool" ? this.e.emit("Cast", [x], { to: int(code) }) : x);
+    const source = cast(copies.get(from)!.name, 1); // found just above
+    const name = cast(convert(this.e, source, v.shape, from, layout, this.block), 9);
     this.put(v, layout, name, layout === "strip"); // conversions fill the padding with zeros
     return name;
   }

@@ -7,7 +7,7 @@ import { type Context, isConstant, isScalarLike } from "./context.js";
 import { isBlockable, isWeight, type Layout, NCHWC } from "./layout.js";
 
 const names = new Set(
-  "Add Sub Mul Div Max Min Pow Greater GreaterOrEqual Less LessOrEqual Equal Where Neg Abs Sign Exp Log Sqrt Reciprocal Relu Sigmoid Tanh Cast".split(
+  "Add Sub Mul Div Max Min Pow Greater GreaterOrEqual Less LessOrEqual Equal Where Neg Abs Sign Exp Log Sqrt Reciprocal Relu Sigmoid Tanh Cast Clip LeakyRelu Elu Softplus HardSigmoid Erf".split(
     " ",
   ),
 );
@@ -23,6 +23,9 @@ function staysClean(c: Context, node: Node): boolean {
     case "Sqrt":
     case "Tanh":
     case "Sign":
+    case "LeakyRelu":
+    case "Elu":
+    case "Erf":
       return clean(a);
     case "Add":
     case "Sub":
