@@ -157,12 +157,11 @@ async function concludeRun({ print, style, platform }: Context, folder: string):
 function conclude({ print, style }: Context, folder: string, summary: CrossValidationSummary): void {
   const { folds, pooled, classes, select } = summary;
   const words = choiceInWords(select);
-  print(
-    style.bold(
-      `\nAll test images of ${folds.length} folds, the epoch of each fold ${select === "test" ? style.warn(words) : words}:\n`,
-    ),
-  );
-  if (pooled.selected) print(`${evaluationText(pooled.selected, classes, style)}\n`);
+  if (pooled.selected && folds.length > 1) {
+    const chosen = select === "test" ? style.warn(words) : words;
+    print(style.bold(`\nAll test images of ${folds.length} folds, the epoch of each fold ${chosen}:\n`));
+    print(`${evaluationText(pooled.selected, classes, style)}\n`);
+  }
   print(`${summaryText(summary, style)}\n`);
   if (select === "test") {
     print(

@@ -58,7 +58,7 @@ export const demoScale: DemoScale = {
     test: { patients: 40, frames: 2 },
   },
   repetitions: 3,
-  budgetMs: 105_000,
+  budgetMs: 100_000,
 };
 
 /** The contenders: same optimizer, rates, images and epochs. */
