@@ -93,7 +93,7 @@ export class RunStore {
       if (--budget < 0) return;
       const info = await stat(join(folder, runFiles.info)).catch(() => null);
       if (info?.isFile()) {
-        found.add(await this.meet(folder, name, `${info.ino}:${info.mtimeMs}:${info.size}`));
+        found.add(await this.meet(folder, name, `${info.ino}:${info.mtimeMs}:${info.size}`, info.mtimeMs));
         return;
       }
       if (depth === 0) return;
@@ -120,8 +120,8 @@ export class RunStore {
     return (await is(join(root, runFiles.info))) || (await is(join(root, "fold-1", runFiles.info)));
   }
 
-  /** A folder with run.json. */
-  private async meet(folder: string, name: string, stamp: string): Promise<string> {
+  /** A folder with run.json, which was written at `madeAt` ms since 1970. */
+  private async meet(folder: string, name: string, stamp: string, madeAt: number): Promise<string> {
     const id = idOf(folder);
     let entry = this.entries.get(id);
     if (entry === undefined || entry.stamp !== stamp) {
@@ -138,8 +138,11 @@ export class RunStore {
       }
     } else await entry.glance.update();
     const { glance } = entry;
-    const alive = !glance.ended && (await isAlive(folder, glance.changedAt, glance.stepMs));
-    entry.summary = glance.summary(alive, this.ours(folder));
+    const ours = this.ours(folder);
+    // A run that has just been made writes nothing while its first step is being compiled.
+    const quietSince = Math.max(glance.changedAt, madeAt);
+    const alive = !glance.ended && (ours || (await isAlive(folder, quietSince, glance.stepMs)));
+    entry.summary = glance.summary(alive, ours);
     const shown = JSON.stringify(entry.summary);
     if (shown !== entry.shown) {
       entry.shown = shown;

@@ -1,6 +1,6 @@
 /** @file Facts of the studio's server: runs that come, grow, die and go, and runs that it starts itself. */
 import { spawn } from "node:child_process";
-import { rmSync, writeFileSync } from "node:fs";
+import { rmSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { FormCheck, FormField, ListMessage, RunMessage, RunSummary } from "../protocol.js";
@@ -63,6 +63,15 @@ describe("runs that others make", () => {
     await nextRun((r) => r.state === "running");
     rmSync(folder, { recursive: true });
     expect(await until(list, (m) => m.type === "gone")).toEqual({ type: "gone", id: run.id });
+  });
+
+  test("one without an event is running while it is new, and interrupted when it is old", async () => {
+    const folder = `${studio.runs}/new`;
+    writeRun(folder, { keep: 0 });
+    await nextRun((r) => r.name === "new" && r.state === "running");
+    utimesSync(`${folder}/events.jsonl`, 1e9, 1e9);
+    utimesSync(`${folder}/run.json`, 1e9, 1e9);
+    await nextRun((r) => r.name === "new" && r.state === "interrupted");
   });
 
   test("damaged records are left out and harm nothing", async () => {
