@@ -155,7 +155,7 @@ test("openModel opens an .onnx file, with a new head where the data have other c
   const model = await metalr.openModel(zoo, { classes: 7, head: "new" });
   expect([model.classes, model.from?.file]).toEqual([7, zoo]);
   await expect(metalr.openModel(zoo, { classes: 3, weights: "w.pth" })).rejects.toThrow(
-    `${zoo}: holds its weights itself\n  got      weights: w.pth`,
+    `${zoo}: is a network with its weights, and another is named beside it\n  got      w.pth\n  hint     leave one of them out`,
   );
 });
 

@@ -6,10 +6,8 @@ import { UsageError } from "./common/errors.js";
 import { openDataset as openStored } from "./data/open.js";
 import { planSplits, type SplitOptions } from "./data/splits.js";
 import type { Dataset } from "./data/types.js";
-import { modelFromOnnx } from "./models/onnx.js";
-import { openModel as openNamed } from "./models/open.js";
+import { isOnnx, openModel as openNamed } from "./models/open.js";
 import type { Model } from "./models/types.js";
-import { decodeOnnx } from "./onnx/decode.js";
 import { nodePlatform } from "./platform/node/index.js";
 import { nodeExecutor } from "./platform/node/onnxRuntime.js";
 import { svgToPng } from "./platform/node/raster.js";
@@ -77,28 +75,12 @@ export interface OpenedModel extends Model {
  * @throws {UsageError} no such network; @throws {FileError} not a checkpoint; @throws {WeightsError} weights that do not fit
  */
 export async function openModel(name: string, options: OpenModelOptions): Promise<OpenedModel> {
-  if (/\.onnx$/i.test(name)) return openOnnx(name, options);
   const { model, weights } = await openNamed(name, { ...options, platform: nodePlatform });
-  const file = options.weights;
+  const file = isOnnx(name) ? name : options.weights;
   return {
     ...model,
-    from: weights && file !== undefined ? { file, notes: weights.notes, match: weights.match } : null,
+    from: file === undefined ? null : { file, notes: weights?.notes ?? [], match: weights?.match ?? null },
   };
-}
-
-async function openOnnx(path: string, { weights, classes, seed, head }: OpenModelOptions): Promise<OpenedModel> {
-  if (weights !== undefined) {
-    throw new UsageError(path, { problem: "holds its weights itself", got: `weights: ${weights}` });
-  }
-  const source = await nodePlatform.files.open(path);
-  try {
-    const onnx = await decodeOnnx(await source.read(0, source.size), path);
-    const own = { name: path, classes, ...(seed !== undefined && { seed }) };
-    const model = modelFromOnnx(onnx, { ...own, replaceHead: head === "new" });
-    return { ...model, from: { file: path, notes: [], match: null } };
-  } finally {
-    await source.close();
-  }
 }
 
 /** How folds are made; see `SplitOptions`. */

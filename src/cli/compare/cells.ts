@@ -79,4 +79,5 @@ const trainFlagsOf = (given: CompareFlags, data: string, seed: number): TrainFla
   headWarmupEpochs: undefined,
   logInterval: undefined,
   resume: undefined,
+  replaceHead: undefined,
 });

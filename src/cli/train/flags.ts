@@ -108,7 +108,7 @@ export const trainFlags = {
   ...section("Network", {
     pretrainedPath: path({
       flags: "-p, --pretrained-path <file>",
-      help: "weights: PyTorch (.pth, .pt, .th) or safetensors; none for random ones",
+      help: "weights: PyTorch (.pth, .pt, .th) or safetensors, or a network with its weights (.onnx); none for random ones",
       default: "pretrained/best_model.pth",
       aliases: ["weights"],
     }),
@@ -123,6 +123,10 @@ export const trainFlags = {
       help: "last layer: keep takes the weights' own where it has as many classes, new never",
       default: "keep",
       of: ["keep", "new"],
+    }),
+    replaceHead: flag({
+      flags: "--replace-head",
+      help: "the same as --head new: the last layer is made again for the data's classes",
     }),
   }),
   ...section("Method", {

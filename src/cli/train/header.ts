@@ -44,7 +44,7 @@ export function header(plan: Plan, folder: string, page: Page): string {
   return [
     labelled("data", [`${dataset.name}: ${dataLine(plan)}`, ...plan.notes], page),
     weights === null
-      ? labelled("weights", ["none: random"], page)
+      ? labelled("weights", [plan.weights === null ? "none: random" : `${plan.weights} (the network's own)`], page)
       : labelled(
           "weights",
           [`${plan.weights ?? ""} (${weights.format})`, ...weights.notes, ...matchLines(weights.match)],

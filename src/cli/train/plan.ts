@@ -77,7 +77,8 @@ export async function planTraining(
     classes: dataset.classes.length,
     channels: dataset.imageShape.channels,
     seed,
-    head: given.head ?? (released ? "new" : "keep"),
+    head: given.replaceHead ? "new" : (given.head ?? (released ? "new" : "keep")),
+    ...(given.imageSize !== undefined && { size: given.imageSize }),
     ...(weights.path !== null && { weights: weights.path }),
   });
   checkNormalization(normalization, opened.model);
