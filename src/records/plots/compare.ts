@@ -35,7 +35,7 @@ export function comparePlot(data: CompareData): string {
   const { methods, title, xLabel = "Accuracy (%)", note, width = 760 } = data;
   const size = fontSizes.label;
   const names = methods.map((m) => fitText(m.name, size, 220));
-  const left = Math.ceil(Math.max(40, ...names.map((n) => textWidth(n, size)))) + 26;
+  const left = Math.ceil(Math.max(40, ...names.map((n, i) => textWidth(n, size, methods[i]?.reference === true)))) + 26;
   const top = title === undefined ? 16 : 42;
   const figures = methods.map((m) => ({ ...m, mean: m.mean ?? meanOf(m.values) }));
   const rightLabels = 64;
