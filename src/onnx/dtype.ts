@@ -1,20 +1,8 @@
 /** @file ONNX's numbers for element types and attribute types, and how they map onto our dtypes. */
 import type { DType } from "../common/tensor.js";
+import { onnxTypeOf } from "../ops/lowering.js";
 
-/** TensorProto.DataType of each of our dtypes. */
-export const onnxTypeOf: Readonly<Record<DType, number>> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  uint16: 4,
-  int16: 5,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float64: 11,
-  uint32: 12,
-  uint64: 13,
-};
+export { onnxTypeOf };
 
 /** Half-precision types have no array in JavaScript: they are widened to float32 when they are read. */
 export const FLOAT16 = 10;

@@ -5,7 +5,7 @@ import { scalar } from "../graph/build.js";
 import type { Value } from "../graph/value.js";
 import { broadcastShapes, map } from "./_nd.js";
 import { apply, defineOp, type Op, type Sample, type Type } from "./define.js";
-import { int } from "./lowering.js";
+import { int, onnxTypeOf } from "./lowering.js";
 
 const pairs: readonly Sample[] = [
   { shapes: { a: [2, 3], b: [2, 3] } },
@@ -182,20 +182,6 @@ export const Tanh = unary("Tanh", {
   grad: ({ y, dy }) => mul(dy, sub(scalar(1), mul(y, y))),
 });
 
-/** ONNX TensorProto.DataType numbers. */
-const onnxTypes: Readonly<Record<DType, number>> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  uint16: 4,
-  int16: 5,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float64: 11,
-  uint32: 12,
-  uint64: 13,
-};
 export const Cast = defineOp({
   name: "Cast",
   source: "ONNX Cast-13; to a whole-number type it truncates and has no gradient",
@@ -207,7 +193,7 @@ export const Cast = defineOp({
     shape: x.shape,
     data: to.startsWith("float") ? x.data : x.data.map(to === "bool" ? (v) => (v !== 0 ? 1 : 0) : Math.trunc),
   }),
-  lower: ({ x }, low, { to }) => low.emit("Cast", [x], { to: int(onnxTypes[to]) }),
+  lower: ({ x }, low, { to }) => low.emit("Cast", [x], { to: int(onnxTypeOf[to]) }),
   samples: [{ shapes: { x: [2, 3] } }],
 });
 

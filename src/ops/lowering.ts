@@ -1,5 +1,5 @@
 /** @file What an op's lowering writes to: ONNX nodes and constants, by name. */
-import type { Tensor } from "../common/tensor.js";
+import type { DType, Tensor } from "../common/tensor.js";
 
 /** The attribute values that lowerings use; the same shape as the ONNX stage's own. */
 export type LoweredAttribute =
@@ -13,6 +13,21 @@ export const int = (n: number): LoweredAttribute => ({ type: "int", value: BigIn
 export const ints = (ns: readonly number[]): LoweredAttribute => ({ type: "ints", value: ns.map(BigInt) });
 export const float = (x: number): LoweredAttribute => ({ type: "float", value: x });
 export const text = (s: string): LoweredAttribute => ({ type: "string", value: s });
+
+/** TensorProto.DataType of each of our dtypes. */
+export const onnxTypeOf: Readonly<Record<DType, number>> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+};
 
 export type LoweredAttributes = Readonly<Record<string, LoweredAttribute>>;
 
