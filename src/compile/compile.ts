@@ -55,5 +55,5 @@ export function inputPorts(graph: Graph): Port[] {
     .map(([name, v]) => ({ name, dtype: v.dtype, shape: v.shape }));
 }
 
-export const outputPorts = (graph: Graph, names: ReadonlyMap<Value, string>) =>
+const outputPorts = (graph: Graph, names: ReadonlyMap<Value, string>) =>
   [...graph.outputs].map(([name, v]) => ({ name, dtype: v.dtype, shape: v.shape, from: names.get(v) ?? "" }));

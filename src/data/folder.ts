@@ -7,6 +7,7 @@ import { fileImages, sizesOf } from "./files.js";
 import { fingerprintOf } from "./fingerprint.js";
 import { pathColumns } from "./groups.js";
 import { checkClasses } from "./labels.js";
+import { partNames } from "./parts.js";
 import { labelColumns, tableImages } from "./table.js";
 import type { Dataset, Division } from "./types.js";
 import { join, picturesIn, visible } from "./walk.js";
@@ -29,15 +30,6 @@ export interface LabelledFiles {
   readonly notes: readonly string[];
 }
 
-export const officialFolders: Readonly<Record<string, string>> = {
-  train: "train",
-  training: "train",
-  val: "validation",
-  valid: "validation",
-  validation: "validation",
-  test: "test",
-  testing: "test",
-};
 export const foldFolder = /^(?:fold|split)[ _-]?(\d+)$/i;
 
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
@@ -92,16 +84,16 @@ async function discover(folder: string, files: FileSystem): Promise<LabelledFile
     return tableImages(parseCsv(await files.readText(join(folder, table)), join(folder, table)), folder);
 
   const folders = entries.filter((e) => e.kind === "folder").map((e) => e.name);
-  const official = folders.filter((f) => officialFolders[f.toLowerCase()] !== undefined);
+  const official = folders.filter((f) => partNames[f.toLowerCase()] !== undefined);
   const folds = folders.filter((f) => foldFolder.test(f));
   const others: string[] = [];
   const empty: string[] = [];
   const found: LabelledFile[] = [];
   let division: LabelledFiles["division"] = "none";
-  if (official.length === folders.length && official.some((f) => officialFolders[f.toLowerCase()] === "train")) {
+  if (official.length === folders.length && official.some((f) => partNames[f.toLowerCase()] === "train")) {
     division = "official";
     for (const f of official) {
-      const part = officialFolders[f.toLowerCase()] ?? ""; // official folders are those that it has
+      const part = partNames[f.toLowerCase()] ?? ""; // official folders are those that it has
       if (found.some((file) => file.part === part))
         throw new DataError(folder, { problem: `holds the ${part} images twice`, got: official.join(", ") });
       for (const file of await classFolders(files, join(folder, f), folder, part, others, empty)) found.push(file);

@@ -3,6 +3,7 @@ import { DataError } from "../common/errors.js";
 import { type Npz, openNpz } from "../formats/npz.js";
 import type { ByteSource, Platform } from "../platform/types.js";
 import type { ArrayPart, ArraySource } from "./arrays.js";
+import { partNames } from "./parts.js";
 
 const roles: Readonly<Record<string, "images" | "labels" | "folds" | "groups">> = {
   images: "images",
@@ -21,15 +22,6 @@ const roles: Readonly<Record<string, "images" | "labels" | "folds" | "groups">> 
   groups: "groups",
   patient: "groups",
   patients: "groups",
-};
-const officialParts: Readonly<Record<string, "train" | "validation" | "test">> = {
-  train: "train",
-  training: "train",
-  val: "validation",
-  valid: "validation",
-  validation: "validation",
-  test: "test",
-  testing: "test",
 };
 
 interface Key {
@@ -51,7 +43,7 @@ function understand(name: string): Key | null {
   const numbers = words.filter((w) => /^\d+$/.test(w));
   const rest = words.filter((w) => !/^\d+$/.test(w) && !(w === "fold" && numbers.length === 1));
   const found = rest.map((w) => roles[w]).filter((r) => r !== undefined);
-  const parts = rest.map((w) => officialParts[w]).filter((p) => p !== undefined);
+  const parts = rest.map((w) => partNames[w]).filter((p) => p !== undefined);
   const [role] = found;
   if (role === undefined || found.length !== 1 || found.length + parts.length !== rest.length) return null;
   if (parts.length === 1 && numbers.length === 0) return { role, part: parts[0] ?? "" };

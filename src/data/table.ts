@@ -3,19 +3,10 @@ import { DataError } from "../common/errors.js";
 import { cell, columnOf, type Table } from "./csv.js";
 import type { LabelledFile, LabelledFiles } from "./folder.js";
 import { groupColumns, normalizePath, pathColumns } from "./groups.js";
+import { partNames } from "./parts.js";
 import { join } from "./walk.js";
 
 export const labelColumns = ["label", "class", "category", "diagnosis"] as const;
-
-const splitNames: Readonly<Record<string, string>> = {
-  train: "train",
-  training: "train",
-  val: "validation",
-  valid: "validation",
-  validation: "validation",
-  test: "test",
-  testing: "test",
-};
 
 /**
  * The images of a table; relative paths count from `folder`, the table's own.
@@ -57,7 +48,7 @@ export function tableImages(table: Table, folder: string): LabelledFiles {
     let part: string | null = null;
     if (fold !== null) part = need(fold);
     else if (split !== null) {
-      part = splitNames[need(split).toLowerCase()] ?? null;
+      part = partNames[need(split).toLowerCase()] ?? null;
       if (part === null)
         throw new DataError(where, {
           problem: `column "${table.header[split]}" has an unknown name`,

@@ -48,6 +48,26 @@ export async function openNpz(source: ByteSource, platform: Pick<Platform, "infl
   };
 }
 
+/**
+ * The arrays of a file, all of them or those named.
+ * @throws {FileError} missing, not an .npz, an array that is not there
+ */
+export async function readNpz(
+  path: string,
+  platform: Pick<Platform, "files" | "inflate">,
+  names?: readonly string[],
+): Promise<Map<string, Tensor>> {
+  const source = await platform.files.open(path);
+  try {
+    const npz = await openNpz(source, platform);
+    const arrays = new Map<string, Tensor>();
+    for (const name of names ?? npz.names) arrays.set(name, await npz.read(name));
+    return arrays;
+  } finally {
+    await source.close();
+  }
+}
+
 /** "a, b, c and 12 more" */
 function listed(names: readonly string[]): string {
   if (names.length === 0) return "nothing";

@@ -1,5 +1,5 @@
 /** @file Float64 reference arithmetic shared by the ops: broadcasting, strides, reductions. Clear, not fast. */
-import { InternalError, ShapeError } from "../common/errors.js";
+import { ShapeError } from "../common/errors.js";
 import { formatShape, type Shape, sizeOf } from "../common/tensor.js";
 import type { NdArray } from "./define.js";
 
@@ -122,10 +122,4 @@ export function reduceNd(
     y.data[at[0]!] = fold(y.data[at[0]!]!, x.data[i]!);
   });
   return nd(reducedShape(x.shape, axes, keepDims), y.data);
-}
-
-/** The one element of an array that must have one. */
-export function only<T>(list: readonly T[]): T {
-  if (list.length !== 1) throw new InternalError(`expected one element, got ${list.length}`);
-  return list[0]!; // length was checked
 }

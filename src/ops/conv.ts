@@ -342,6 +342,3 @@ export function conv(
   };
   return apply(Conv, [x, w, b], attrs, o.name);
 }
-
-/** For tests of other lowerings: the convolution cases, by shape. */
-export const convCases: readonly { x: Shape; w: Shape; attrs: ConvAttributes }[] = cases;

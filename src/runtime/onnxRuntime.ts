@@ -3,7 +3,7 @@ import type { InferenceSession, Tensor as OrtTensor, TypedTensor } from "onnxrun
 import { RuntimeError } from "../common/errors.js";
 import { type DType, formatShape, sameShape, type Tensor } from "../common/tensor.js";
 import type { Compiled, Port } from "../compile/types.js";
-import type { Executor, Program, Tensors } from "./types.js";
+import type { Executor, Program } from "./types.js";
 
 /** The parts of onnxruntime-node or onnxruntime-web that we use. */
 export interface OrtModule {
@@ -99,5 +99,3 @@ function fromOrt(port: Port, value: InferenceSession.OnnxValueMapType[string] | 
   // The graph declares the dtype of every output, and ONNX Runtime checks it.
   return { dtype: port.dtype, shape: port.shape, data: (value as TypedTensor<"float32">).data } as Tensor;
 }
-
-export type { Tensors };

@@ -1,9 +1,7 @@
 /** @file `metalr gradcheck`: an ONNX network against reference values of its loss, its logits and every gradient, as JSON. */
 import { UsageError } from "../../common/errors.js";
-import type { Tensor } from "../../common/tensor.js";
-import { openNpz } from "../../formats/npz.js";
+import { readNpz } from "../../formats/npz.js";
 import { openOnnxModel } from "../../models/open-onnx.js";
-import type { Platform } from "../../platform/types.js";
 import { gradCheck } from "../../training/gradcheck.js";
 import { defineCommand, one } from "../command.js";
 import { path, section, whole } from "../options.js";
@@ -36,7 +34,7 @@ export const gradcheck = defineCommand({
       });
     }
     const model = await openOnnxModel(args.model, { platform });
-    const reference = await readArrays(options.reference, platform);
+    const reference = await readNpz(options.reference, platform);
     const check = await gradCheck(
       model,
       reference,
@@ -46,16 +44,3 @@ export const gradcheck = defineCommand({
     return undefined;
   },
 });
-
-/** Every array of an npz file. */
-async function readArrays(file: string, platform: Platform): Promise<Map<string, Tensor>> {
-  const source = await platform.files.open(file);
-  try {
-    const npz = await openNpz(source, platform);
-    const arrays = new Map<string, Tensor>();
-    for (const name of npz.names) arrays.set(name, await npz.read(name));
-    return arrays;
-  } finally {
-    await source.close();
-  }
-}

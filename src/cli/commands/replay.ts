@@ -1,7 +1,7 @@
 /** @file `metalr replay`: recorded batches from given weights, step by step, as JSON; how an implementation is compared with a reference. */
 import { WeightsError } from "../../common/errors.js";
 import type { Tensor } from "../../common/tensor.js";
-import { openNpz, writeNpz } from "../../formats/npz.js";
+import { readNpz, writeNpz } from "../../formats/npz.js";
 import { adam, type Method, metalr, type Optimizer, sgd } from "../../methods/index.js";
 import { inferResNet } from "../../models/infer.js";
 import { openModel } from "../../models/open.js";
@@ -130,7 +130,12 @@ export async function replayFolder(
     optimizer: optimizerOf(given),
   });
   const model = await initialModel(join(folder, "init.pth"), context.platform);
-  const batches = await readBatches(join(folder, "batches.npz"), context.platform);
+  const batches = await readNpz(join(folder, "batches.npz"), context.platform, [
+    "train_x",
+    "train_y",
+    "val_x",
+    "val_y",
+  ]);
   const executor = await context.executor(given.threads === undefined ? {} : { threads: given.threads });
   const result = await replaySteps({ model, method, batches, executor, fixedValidation: released });
   return { result, model, method };
@@ -164,16 +169,4 @@ async function initialModel(path: string, platform: Platform): Promise<Model> {
     expected: `a value for every parameter and buffer of ${model.name}`,
     got: `none for "${missing}"`,
   });
-}
-
-async function readBatches(path: string, platform: Platform): Promise<ReadonlyMap<string, Tensor>> {
-  const source = await platform.files.open(path);
-  try {
-    const npz = await openNpz(source, platform);
-    const batches = new Map<string, Tensor>();
-    for (const name of ["train_x", "train_y", "val_x", "val_y"]) batches.set(name, await npz.read(name));
-    return batches;
-  } finally {
-    await source.close();
-  }
 }

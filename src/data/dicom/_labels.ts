@@ -2,8 +2,9 @@
 import { DataError } from "../../common/errors.js";
 import type { Platform } from "../../platform/types.js";
 import { cell, columnOf, type Row, readCsv, type Table } from "../csv.js";
-import { foldFolder, type LabelledFile, type LabelledFiles, officialFolders } from "../folder.js";
+import { foldFolder, type LabelledFile, type LabelledFiles } from "../folder.js";
 import { normalizePath, pathColumns } from "../groups.js";
+import { partNames } from "../parts.js";
 import { labelColumns, tableImages } from "../table.js";
 import type { DicomEntry, Looked } from "./_look.js";
 import { pseudonym } from "./_pseudonym.js";
@@ -28,7 +29,7 @@ const noLabels = (path: string, got: string): DataError =>
 export function labelsOfFolders(path: string, entries: readonly DicomEntry[]): DicomLabels {
   const parts = entries.map(({ name }) => name.split("/").slice(0, -1));
   const tops = [...new Set(parts.map(([top]) => top ?? ""))];
-  const officialOf = (top: string): string | undefined => officialFolders[top.toLowerCase()];
+  const officialOf = (top: string): string | undefined => partNames[top.toLowerCase()];
   const official = tops.some((t) => officialOf(t) === "train") && tops.every((t) => officialOf(t) !== undefined);
   const folds = !official && tops.length >= 2 && tops.every((t) => foldFolder.test(t));
   const divided = official || folds;
