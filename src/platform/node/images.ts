@@ -1,9 +1,9 @@
 /** @file Pictures on Node: sharp, and our own reader for BMP, which sharp's libvips leaves out. */
 import { FileError } from "../../common/errors.js";
+import { decodeBmp, isBmp } from "../../formats/bmp.js";
 import { formatCount } from "../../formats/bytes.js";
 import { describeContent } from "../../formats/sniff.js";
 import type { DecodedImage, ImageDecoder } from "../types.js";
-import { decodeBmp, isBmp } from "./bmp.js";
 
 /** 10^8 pixels: 300 MB once decoded, far more than any camera or scanner frame. */
 export const MAX_PIXELS = 100_000_000;

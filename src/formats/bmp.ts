@@ -1,7 +1,7 @@
 /** @file Windows bitmaps without compression: 1, 4, 8, 16, 24 and 32 bits a pixel, palettes and bit fields. */
-import { FileError } from "../../common/errors.js";
-import { allocate, formatCount } from "../../formats/bytes.js";
-import type { DecodedImage } from "../types.js";
+import { FileError } from "../common/errors.js";
+import type { DecodedImage } from "../platform/types.js";
+import { allocate, formatCount } from "./bytes.js";
 
 export const isBmp = (bytes: Uint8Array): boolean => bytes[0] === 0x42 && bytes[1] === 0x4d;
 
