@@ -3,6 +3,7 @@
  * entries of their own: metalr/graph, metalr/ops, metalr/autodiff, metalr/compile, metalr/runtime.
  */
 import { UsageError } from "./common/errors.js";
+import { metaImages } from "./data/meta.js";
 import { openDataset as openStored } from "./data/open.js";
 import { planSplits, type SplitOptions } from "./data/splits.js";
 import type { Dataset } from "./data/types.js";
@@ -84,13 +85,19 @@ export async function openModel(name: string, options: OpenModelOptions): Promis
 }
 
 /** How folds are made; see `SplitOptions`. */
-export type FoldOptions = Partial<SplitOptions>;
+export interface FoldOptions extends Partial<Omit<SplitOptions, "metaData">> {
+  /**
+   * Where MetaLR's validation batches come from: the training images ("train", default), a held-out part of them ("split"), or
+   * another data set with the same classes, such as a few labelled images of the site where the model will be used.
+   */
+  readonly metaData?: SplitOptions["metaData"] | Dataset;
+}
 
 export interface OpenedDataset extends Dataset {
   /**
    * One run of the data: a fold of cross-validation (0 …), or 0 for data with official parts. A part of the training images is held
    * out for choosing the epoch unless `select` is "last" or "test".
-   * @throws {UsageError} there is no such fold
+   * @throws {UsageError} there is no such fold; @throws {DataError} `metaData` of other classes
    */
   fold(index: number, options?: FoldOptions): TrainingData;
   /** All runs. */
@@ -117,11 +124,15 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
 
 /** `fold` and `folds` for a data set made by other means. */
 export function withFolds(dataset: Dataset): OpenedDataset {
-  const folds = (o: FoldOptions = {}): TrainingData[] =>
-    planSplits(dataset, { select: "validation", metaData: "train", seed: 0, ...o }).map((split) => ({
+  const folds = ({ metaData = "train", ...o }: FoldOptions = {}): TrainingData[] => {
+    const [from, other] = typeof metaData === "string" ? [metaData, null] : (["train", metaData] as const);
+    const meta = other && metaImages(dataset, other);
+    return planSplits(dataset, { select: "validation", seed: 0, ...o, metaData: from }).map((split) => ({
       dataset,
       split,
+      ...(meta && { meta }),
     }));
+  };
   return {
     ...dataset,
     folds,

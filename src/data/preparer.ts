@@ -87,7 +87,7 @@ export function openPreparer(options: PreparerOptions = {}): Preparer {
   return {
     workers: threads === undefined ? 0 : workers,
     source(dataset, spec, seed) {
-      checkFirst(dataset, spec);
+      checkImages(dataset, spec);
       const pixels = dataset.pixels?.kind === "files" && platform === undefined ? null : (dataset.pixels ?? null);
       const open: OpenMessage = { type: "open", id: ++lastId, spec, seed, pixels, store: storeFor(dataset, spec) };
       const source = openSource(dataset, open, places, () => sources.delete(source));
@@ -173,8 +173,8 @@ function keepsSize(pixels: PixelSource | undefined, { size, colorToGrey }: Trans
   return pixels.blocks.every((b) => b.height === size[0] && b.width === size[1] && b.layout === "planar");
 }
 
-/** Refuses at once what every image would be refused for. */
-function checkFirst({ imageShape, name }: Dataset, spec: TransformSpec): void {
+/** Refuses at once what every image would be refused for. @throws {DataError} channels or volumes that do not fit the network */
+export function checkImages({ imageShape, name }: Dataset, spec: TransformSpec): void {
   const { channels, depth, height, width } = imageShape;
   const one: RawImage = { channels, height: 1, width: 1, data: new Uint8Array(channels) };
   const volume = { depth: depth ?? 1, height: height ?? 1, width: width ?? 1 }; // refused before its pixels are read

@@ -90,6 +90,8 @@ export interface RunConfig {
     readonly fingerprint: string;
     /** Images in each part: train, meta, validation, test. */
     readonly parts: Readonly<Record<string, number>>;
+    /** Another data set whose images the part "meta" is, where there is one. */
+    readonly meta?: { readonly name: string; readonly fingerprint: string };
   };
   /** How the reported epoch is chosen. */
   readonly select: "last" | "validation" | "test";
@@ -120,7 +122,12 @@ const runInfoSchema: z.ZodType<RunInfo> = z.object({
   name: text,
   method: text,
   model: anything,
-  data: z.object({ name: text, fingerprint: text, parts: z.record(text, index) }),
+  data: z.object({
+    name: text,
+    fingerprint: text,
+    parts: z.record(text, index),
+    meta: z.object({ name: text, fingerprint: text }).exactOptional(),
+  }),
   select,
   options: anything,
   groups: z.array(text),

@@ -1,4 +1,5 @@
 /** @file What training into a run folder is asked for, and what opening such a folder gives. */
+import type { MetaImages } from "../data/meta.js";
 import type { Dataset, Split } from "../data/types.js";
 import type { Model } from "../models/types.js";
 import type { Platform } from "../platform/types.js";
@@ -27,6 +28,8 @@ export interface TrainRunOptions extends Omit<FineTuneOptions, "save" | "resume"
 export interface CrossValidationOptions extends Omit<TrainRunOptions, "model" | "data"> {
   readonly dataset: Dataset;
   readonly splits: readonly Split[];
+  /** Images of another data set for MetaLR's validation batches, in every run. */
+  readonly meta?: MetaImages;
   /** The model that a split starts from. */
   readonly model: (split: Split) => Model | Promise<Model>;
   /** What else differs between splits: transforms measured on the split's own training images, a seed of its own. */

@@ -81,8 +81,13 @@ async function record(
       transforms,
       ...(checkpoint && { resume: checkpoint }),
       async save(snapshot) {
-        const { tensors, metadata } = encodeSnapshot(snapshot, o.data.split);
+        const { split, meta } = o.data;
+        // The parts are of the run's own data set.
+        const { tensors, metadata } = encodeSnapshot(snapshot, meta ? { ...split, meta: new Uint32Array(0) } : split);
         return recorder.writeCheckpoint(lastCheckpoint, tensors, metadata);
+      },
+      async predicted(part, epoch, predictions) {
+        await recorder.writePredictions("epoch", predictions, { part, epoch, indices: o.data.split[part] });
       },
       async report(event) {
         if (event.type === "end") end = event;
@@ -123,15 +128,16 @@ async function warnOfOtherExecutor(
 
 /** Test predictions and the selected network. */
 async function writeProducts(recorder: RunRecorder, o: TrainRunOptions, result: FineTuneResult): Promise<void> {
-  const { test, testLast, classes, transforms, model } = result;
-  if (test) await recorder.writePredictions("selected", test.predictions);
-  if (testLast) await recorder.writePredictions("last", testLast.predictions);
+  const { test, testLast, classes, transforms, model, epoch, selectedEpoch } = result;
+  const about = { part: "test", indices: o.data.split.test } as const;
+  if (test) await recorder.writePredictions("selected", test.predictions, { ...about, epoch: selectedEpoch });
+  if (testLast) await recorder.writePredictions("last", testLast.predictions, { ...about, epoch });
   const onnx = await exportModel(model, { classes, transform: transforms.evaluation });
   await o.platform.files.writeAtomic(join(recorder.folder, modelFile), onnx);
 }
 
 function configOf(o: TrainRunOptions, { settings, transforms }: Resolved): RunConfig {
-  const { dataset, split } = o.data;
+  const { dataset, split, meta } = o.data;
   const { select, ...others } = settings;
   const { bounds, ...methodOptions } = o.method.options;
   return {
@@ -143,10 +149,11 @@ function configOf(o: TrainRunOptions, { settings, transforms }: Resolved): RunCo
       fingerprint: dataset.fingerprint,
       parts: {
         train: split.train.length,
-        meta: split.meta.length,
+        meta: (meta?.indices ?? split.meta).length,
         validation: split.validation.length,
         test: split.test.length,
       },
+      ...(meta && { meta: { name: meta.dataset.name, fingerprint: meta.dataset.fingerprint } }),
     },
     select,
     options: {
@@ -210,7 +217,7 @@ async function finishedRun(
  * @throws as `trainRun`
  */
 export async function crossValidate(folder: string, o: CrossValidationOptions): Promise<CrossValidationSummary | null> {
-  const { dataset, splits, model: modelOf, forSplit, onRun, report, name, ...rest } = o;
+  const { dataset, splits, meta, model: modelOf, forSplit, onRun, report, name, ...rest } = o;
   const { files } = o.platform;
   for (const { name: split } of splits) {
     if (/^fold-\d+$/.test(split)) continue;
@@ -233,7 +240,7 @@ export async function crossValidate(folder: string, o: CrossValidationOptions): 
     const run = await trainRun(path, {
       ...rest,
       ...(await forSplit?.(split, model)),
-      data: { dataset, split },
+      data: { dataset, split, ...(meta && { meta }) },
       model,
       ...(report && { report: (event: TrainingEvent) => report(event, split) }),
     });

@@ -52,6 +52,8 @@ class Training {
   private readonly stepper: Stepper;
   private readonly evaluator: Evaluator;
   private readonly feed: Feed;
+  /** Of MetaLR's validation batches: the same, or that of another data set. */
+  private readonly metaFeed: Feed;
   private readonly started = performance.now();
   private step = 0;
   private epoch = 0;
@@ -71,12 +73,19 @@ class Training {
     const { executor, model, method, compile, platform } = o;
     const { dataset, split } = o.data;
     const lowering = compile ? { compile } : {};
-    this.schedule = new Schedule(split, { ...settings, labels: dataset.labels, groups: dataset.groups });
+    const meta = o.method.needsValidation ? o.data.meta : undefined;
+    this.schedule = new Schedule(meta ? { ...split, meta: meta.indices } : split, {
+      ...settings,
+      labels: (meta?.dataset ?? dataset).labels, // of the images in `meta`: classes are balanced there only
+      groups: dataset.groups,
+    });
     this.stepper = new Stepper(executor, model, method, lowering);
     const largest = Math.max(split.validation.length, split.test.length, 1);
     const batch = this.shape(Math.min(settings.batchSize, largest));
     this.evaluator = new Evaluator({ executor, model, batch });
-    this.feed = openFeed({ dataset, transforms, seed: settings.seed, workers: settings.workers, platform });
+    const feeding = { transforms, seed: settings.seed, workers: settings.workers, platform };
+    this.feed = openFeed({ dataset, ...feeding });
+    this.metaFeed = meta ? openFeed({ dataset: meta.dataset, ...feeding }) : this.feed;
   }
 
   private shape(n: number): number[] {
@@ -152,7 +161,7 @@ class Training {
     const clock = this.clockOf(step);
     const [train, meta] = await Promise.all([
       this.feed.batch(this.schedule.train(step), clock.epoch),
-      phaseAt(this.o.method, clock).validation ? this.feed.batch(this.schedule.meta(step), null) : null,
+      phaseAt(this.o.method, clock).validation ? this.metaFeed.batch(this.schedule.meta(step), null) : null,
     ]);
     return { train, meta };
   }
@@ -203,12 +212,16 @@ class Training {
     const { split } = this.o.data;
     const epoch = this.epoch + 1;
     const due = epoch % settings.valInterval === 0 || epoch === settings.epochs;
-    const on = async (part: Uint32Array) => (await this.predict(part, this.weights())).evaluate();
+    const on = async (part: "validation" | "test") => {
+      const predictions = await this.predict(split[part], this.weights());
+      await this.o.predicted?.(part, epoch, predictions);
+      return predictions.evaluate();
+    };
     let validation: Evaluation | null = null;
     let test: Evaluation | null = null;
     try {
-      if (due && split.validation.length > 0) validation = await on(split.validation);
-      if (due && settings.select === "test") test = await on(split.test);
+      if (due && split.validation.length > 0) validation = await on("validation");
+      if (due && settings.select === "test") test = await on("test");
     } catch (error) {
       if (this.stopped) return false;
       throw error;
@@ -359,6 +372,7 @@ class Training {
 
   async close(): Promise<void> {
     this.feed.close();
+    if (this.metaFeed !== this.feed) this.metaFeed.close();
     await this.evaluator.close();
     await this.stepper.close();
   }

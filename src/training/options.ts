@@ -1,5 +1,6 @@
 /** @file What fine-tuning is asked for and what it gives: the options and results that the library and the command line share. */
 import type { FloatTensor, Tensor } from "../common/tensor.js";
+import type { MetaImages } from "../data/meta.js";
 import type { Dataset, Split, TransformSpec } from "../data/types.js";
 import type { Method } from "../methods/types.js";
 import type { Model } from "../models/types.js";
@@ -21,6 +22,8 @@ export type Select = "last" | "validation" | "test";
 export interface TrainingData {
   readonly dataset: Dataset;
   readonly split: Split;
+  /** Images of another data set for MetaLR's validation batches (`metaImages`), instead of `split.meta`. */
+  readonly meta?: MetaImages;
 }
 
 export interface Transforms {
@@ -84,6 +87,12 @@ export interface FineTuneOptions extends TrainingSettings, TrainingSurroundings 
   readonly save?: (snapshot: Snapshot) => Promise<string | undefined>;
   /** Continue from here. The other options have to be those of the first start. */
   readonly resume?: Snapshot;
+  /** Gets what was predicted at the end of an epoch, in the order of the part's images; awaited. */
+  readonly predicted?: (
+    part: "validation" | "test",
+    epoch: number,
+    predictions: EvaluationAccumulator,
+  ) => void | Promise<void>;
 }
 
 /** Where a run is: everything before it is done. */

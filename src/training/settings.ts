@@ -1,6 +1,7 @@
 /** @file The settings of a training with their defaults filled in, checked; and the facts that a resumed run must share. */
 import { TrainingError, UsageError } from "../common/errors.js";
 import { fingerprintOf } from "../data/fingerprint.js";
+import { checkImages } from "../data/preparer.js";
 import type { Method } from "../methods/types.js";
 import type { Model } from "../models/types.js";
 import { defaultTransforms } from "./default-transforms.js";
@@ -64,7 +65,7 @@ function checkTogether(
 ): void {
   const { select } = settings;
   const { model, method } = o;
-  const { dataset, split } = o.data;
+  const { dataset, split, meta } = o.data;
   const refuse = (where: string, problem: string, facts: { expected?: string; got?: string; hint?: string }): never => {
     throw new UsageError(where, { problem, ...facts });
   };
@@ -105,12 +106,18 @@ function checkTogether(
   if (select === "test" && split.test.length === 0) {
     refuse("select", "there are no test images to choose the epoch by", { hint: 'choose select: "last"' });
   }
+  if (settings.metaDisjoint && meta) {
+    refuse("metaDisjoint", "has no meaning with validation images of another data set", {
+      hint: "leave one of them out",
+    });
+  }
   if (settings.metaDisjoint && dataset.groups === null) {
     refuse("metaDisjoint", "needs the group (patient, video) of every image, and the data have none", {
       hint: "give them with a groups file",
     });
   }
-  if (method.needsValidation && split.meta.length === 0) {
+  if (method.needsValidation && meta) checkImages(meta.dataset, evaluation);
+  if (method.needsValidation && (meta?.indices ?? split.meta).length === 0) {
     refuse(method.name, "needs validation images for its learning rates, and the split has none (meta)", {
       hint: "draw them from the training images (meta data: train), or hold out a part (split)",
     });
@@ -147,7 +154,7 @@ async function identityOf(
   transforms: Transforms,
   settings: Settings,
 ): Promise<string> {
-  const { split, dataset } = o.data;
+  const { split, dataset, meta } = o.data;
   const { epochs, batchSize, seed, select, valInterval, metaBatches, metaDisjoint } = settings;
   return JSON.stringify({
     model: o.model.config,
@@ -156,6 +163,8 @@ async function identityOf(
     methodOptions: o.method.options,
     data: dataset.fingerprint,
     split: await fingerprintOf([split.train, split.meta, split.validation, split.test]),
+    // Absent without such images, so that older checkpoints stay good.
+    ...(meta && { meta: [meta.dataset.fingerprint, await fingerprintOf([meta.indices, meta.dataset.labels])] }),
     transforms: { train: transforms.train, evaluation: transforms.evaluation },
     epochs,
     batchSize,
@@ -195,6 +204,7 @@ const names: Readonly<Record<string, string>> = {
   methodOptions: "method's options",
   data: "data set",
   split: "division of the images",
+  meta: "data set for the learning rates",
   transforms: "image transforms",
   epochs: "number of epochs",
   batchSize: "batch size",

@@ -12,6 +12,7 @@ import { crossValidate, trainRun } from "../../records/trainRun.js";
 import { type Command, type Context, defineCommand } from "../command.js";
 import { exitCodes } from "../exit-codes.js";
 import { parseOptions } from "../program.js";
+import { executorOf } from "../speed.js";
 import { type TrainFlags, trainFlags } from "../train/flags.js";
 import { header } from "../train/header.js";
 import { type Plan, planTraining } from "../train/plan.js";
@@ -53,7 +54,7 @@ async function trainPlan(
   resume: boolean,
 ): Promise<number | undefined> {
   const { print, platform, style } = context;
-  const { dataset, splits, method, opened } = plan;
+  const { dataset, splits, method, opened, meta } = plan;
   print(`${header(plan, folder, context)}\n`);
   const progress = new Progress({
     context,
@@ -69,7 +70,7 @@ async function trainPlan(
     method,
     signal,
     resume,
-    executor: await context.executor(given.threads === undefined ? {} : { threads: given.threads }),
+    executor: await executorOf(context, given),
     rasterize: context.rasterize,
     versions: context.versions,
     command: context.commandLine,
@@ -85,7 +86,7 @@ async function trainPlan(
       const run = await trainRun(folder, {
         ...shared,
         ...(await plan.forSplit(single, opened.model)),
-        data: { dataset, split: single },
+        data: { dataset, split: single, ...(meta && { meta }) },
         model: opened.model,
         report: (event) => progress.add(event),
       });
@@ -98,6 +99,7 @@ async function trainPlan(
       ...shared,
       dataset,
       splits,
+      ...(meta && { meta }),
       name: given.name ?? dataset.name,
       model: () => opened.model,
       forSplit: plan.forSplit,
@@ -121,6 +123,7 @@ async function trainPlan(
   } finally {
     progress.close();
     await dataset.close();
+    await meta?.dataset.close();
   }
 }
 
@@ -187,6 +190,7 @@ async function freshFolder({ platform, now }: Context, name: string): Promise<st
 
 /** Options that may differ between a run's start and its continuation: they do not change what comes out. */
 const free = [
+  "device",
   "threads",
   "workers",
   "logInterval",

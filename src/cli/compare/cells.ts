@@ -43,19 +43,26 @@ export async function openCells(o: CellOptions): Promise<OpenedCells & { readonl
         platform: context.platform,
         executor: o.executor,
         method,
-        data: { dataset: plan.dataset, split },
+        data: { dataset: plan.dataset, split, ...(plan.meta && { meta: plan.meta }) },
         model: plan.opened.model,
         signal: o.signal,
         resume: true,
         rasterize: context.rasterize,
         versions: context.versions,
         command: context.commandLine,
-        facts: { weights: plan.weights ?? "random", comparison: { method: cell.method, lrFactor: cell.factor } },
+        facts: {
+          weights: plan.weights ?? "random",
+          dataPath: o.data,
+          comparison: { method: cell.method, lrFactor: cell.factor },
+        },
         report: (event) => o.progress.add(event),
       });
       return run.reason === "finished";
     },
-    close: () => plan.dataset.close(),
+    async close() {
+      await plan.dataset.close();
+      await plan.meta?.dataset.close();
+    },
   };
 }
 

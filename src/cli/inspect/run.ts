@@ -46,6 +46,7 @@ export async function describeRun(
     `  started  ${info.created}`,
     ...(info.command === undefined ? [] : [`  command  ${info.command}`]),
     `  data     ${info.data.name}: ${parts.join(", ")} images, ${info.classes.length} classes (${info.classes.join(", ")})`,
+    ...(info.data.meta ? [`           learning rates judged on ${info.data.meta.name}`] : []),
     `  network  ${Object.entries(info.model)
       .map(([k, v]) => `${k} ${formatValue(v)}`)
       .join(", ")

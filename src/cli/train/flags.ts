@@ -17,6 +17,7 @@ import {
   whole,
   wholes,
 } from "../options.js";
+import { speedFlags } from "../speed.js";
 
 /** H×W in pixels: 64, or 96x128. */
 const imageSize: OptionSpec<readonly [number, number]> = {
@@ -30,6 +31,21 @@ const imageSize: OptionSpec<readonly [number, number]> = {
     throw new UsageError("--image-size", {
       problem: `must be pixels from 8 to 4096, such as 64 or 96x128, got ${/^[\w×]+$/.test(given) ? given : `"${printable(given)}"`}`,
     });
+  },
+};
+
+/** "train", "split", or a path. */
+const metaData: OptionSpec<string> = {
+  ...path({
+    flags: "--meta-data <from>",
+    help: "MetaLR's validation batches: from the training images (train), a held-out part of them (split), or other labelled images, such as a few of the site where the model will be used (a path)",
+    default: "train",
+  }),
+  parse: (given) => {
+    const word = given.toLowerCase();
+    if (word === "train" || word === "split") return word;
+    if (given.trim() === "") throw new UsageError("--meta-data", { problem: "must be train, split, or a path" });
+    return given;
   },
 };
 
@@ -69,12 +85,7 @@ export const trainFlags = {
       help: "patient, video or examination of every image (fold,index,group or path,group): held-out parts are taken by group",
     }),
     byGroup: flag({ flags: "--by-group", help: "divide into folds anew, so that no group is on both sides" }),
-    metaData: choice({
-      flags: "--meta-data <from>",
-      help: "MetaLR's validation batches: from the training images (train), or a held-out part of them (split)",
-      default: "train",
-      of: ["train", "split"],
-    }),
+    metaData,
     metaBatches: choice({
       flags: "--meta-batches <how>",
       help: "MetaLR's validation batches: the next images of a shuffled stream, or all classes equally often (balanced)",
@@ -222,13 +233,7 @@ export const trainFlags = {
       default: "50",
       min: 0,
     }),
-    threads: whole({
-      flags: "--threads <n>",
-      help: "processor threads of a step",
-      default: "all cores",
-      min: 1,
-      max: 1024,
-    }),
+    ...speedFlags,
     name: text({
       flags: "--name <text>",
       help: "name of the run, for the folder and the report",

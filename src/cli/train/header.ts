@@ -42,7 +42,17 @@ export function header(plan: Plan, folder: string, page: Page): string {
   const kind = model.input.channels === 1 ? "grey" : "colour";
   const epochs = settings.epochs === 1 ? "1 epoch" : `${settings.epochs} epochs`;
   return [
-    labelled("data", [`${dataset.name}: ${dataLine(plan)}`, ...plan.notes], page),
+    labelled(
+      "data",
+      [
+        `${dataset.name}: ${dataLine(plan)}`,
+        ...(plan.meta === null
+          ? []
+          : [`learning rates judged on ${plan.meta.dataset.name}: ${formatCount(plan.meta.indices.length)} images`]),
+        ...plan.notes,
+      ],
+      page,
+    ),
     weights === null
       ? labelled("weights", [plan.weights === null ? "none: random" : `${plan.weights} (the network's own)`], page)
       : labelled(

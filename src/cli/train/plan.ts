@@ -1,5 +1,6 @@
 /** @file What `metalr train` is going to do, from its options: data, runs, network, method, transforms. */
-import { DataError, UsageError } from "../../common/errors.js";
+import { DataError, FileError, UsageError } from "../../common/errors.js";
+import { type MetaImages, metaImages } from "../../data/meta.js";
 import { openDataset } from "../../data/open.js";
 import { planSplits } from "../../data/splits.js";
 import type { Dataset, Normalization, Split } from "../../data/types.js";
@@ -19,6 +20,8 @@ export interface Plan {
   readonly dataset: Dataset;
   /** One run each. */
   readonly splits: readonly Split[];
+  /** Images of another data set for MetaLR's validation batches; null where they are the data's own. */
+  readonly meta: MetaImages | null;
   /** How many folds there are, of which `splits` may be some; 1 for a single run. */
   readonly folds: number;
   /** Path of the checkpoint; null for random weights. */
@@ -67,11 +70,12 @@ export async function planTraining(
   const all = planSplits(dataset, {
     select,
     seed: o.splitSeed ?? seed,
-    metaData: given.metaData ?? "train",
+    metaData: given.metaData === "split" ? "split" : "train",
     ...(given.splitFolds !== undefined && { folds: given.splitFolds }),
     ...(given.testShare !== undefined && { testShare: given.testShare }),
     ...(given.byGroup !== undefined && { byGroup: given.byGroup }),
   });
+  const meta = await openMeta(given, dataset, platform);
   const opened = await openModel(given.model ?? null, {
     platform,
     classes: dataset.classes.length,
@@ -85,6 +89,7 @@ export async function planTraining(
   return {
     dataset,
     splits: chooseFolds(all, given.folds),
+    meta,
     folds: all.length,
     weights: weights.path,
     opened,
@@ -113,8 +118,33 @@ export async function planTraining(
       });
       return { seed: released ? seedOfFold(seed, all.indexOf(split)) : seed, transforms };
     },
-    notes: [...dataset.notes, ...weights.notes],
+    notes: [...dataset.notes, ...(meta?.notes ?? []), ...weights.notes],
   };
+}
+
+/** --meta-data PATH; null for the data's own images. @throws {FileError | DataError | UsageError} it does not fit the data */
+async function openMeta(given: TrainFlags, data: Dataset, platform: Platform): Promise<MetaImages | null> {
+  const { metaData } = given;
+  if (metaData === undefined || metaData === "train" || metaData === "split") return null;
+  if (given.metaDisjoint) {
+    throw new UsageError("--meta-disjoint", {
+      problem: "has no meaning with --meta-data of another data set: its groups are others",
+      hint: "leave one of them out",
+    });
+  }
+  if ((await platform.files.kind(metaData)) === "missing") {
+    throw new FileError(metaData, {
+      problem: "does not exist",
+      hint: "--meta-data takes train, split, or the path of labelled images",
+    });
+  }
+  const from = await openDataset(metaData, { platform });
+  try {
+    return metaImages(data, from);
+  } catch (error) {
+    await from.close();
+    throw error;
+  }
 }
 
 /** The released program seeds once, so that each fold draws other numbers than the one before it. */

@@ -102,6 +102,7 @@ ${facts(flatten(info.model))}
 ${facts([
   ["file", data.name],
   ["images", parts.join(", ")],
+  ...(data.meta ? [["learning rates judged on", data.meta.name] as const] : []),
   ["classes", info.classes.join(", ")],
   ["fingerprint", html`<code>${data.fingerprint}</code>`],
 ])}
