@@ -16,6 +16,15 @@ import { TensorBoardEncoder } from "./tensorboard.js";
 /** SVG to PNG bytes; Node and the browser each bring their own. */
 export type Rasterize = (svg: string, options: { readonly scale: number }) => Promise<Uint8Array>;
 
+export type PredictionsName = "selected" | "last" | "epoch";
+
+export interface PredictionsAbout {
+  readonly part: "validation" | "test";
+  readonly epoch: number;
+  /** Of the images in the data set, in the order of the predictions. */
+  readonly indices: Uint32Array;
+}
+
 export interface RecorderOptions {
   readonly platform: Pick<Platform, "files" | "process">;
   /** Without it pictures are written as SVG only. */
@@ -123,9 +132,21 @@ export class RunRecorder {
     return this.writeInto(runFiles.checkpoints, name, tensors, metadata);
   }
 
-  /** Writes logits and labels of the test images to `predictions/NAME.safetensors`: folds are pooled from them. */
-  async writePredictions(name: "selected" | "last", predictions: EvaluationAccumulator): Promise<string> {
-    return this.writeInto(runFiles.predictions, name, predictions.toTensors());
+  /**
+   * Writes logits and labels to `predictions/NAME.safetensors`: folds are pooled from them, and the worst images found.
+   *
+   * @param name "selected" and "last": the test images after the end; "epoch": those that the last epoch was judged by
+   */
+  async writePredictions(
+    name: PredictionsName,
+    predictions: EvaluationAccumulator,
+    about?: PredictionsAbout,
+  ): Promise<string> {
+    const tensors = predictions.toTensors();
+    if (about === undefined) return this.writeInto(runFiles.predictions, name, tensors);
+    const { indices, part, epoch } = about;
+    tensors.set("indices", { dtype: "uint32", shape: [indices.length], data: indices });
+    return this.writeInto(runFiles.predictions, name, tensors, { part, epoch: String(epoch) });
   }
 
   /** Waits until everything is with the system. @throws {FileError} what went wrong since the last call */
