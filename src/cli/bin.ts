@@ -46,8 +46,7 @@ const host: Host = {
   now: () => new Date(),
   versions: { metalr: version, node: process.versions.node, platform: `${process.platform}-${process.arch}` },
   // Native code is loaded where it is needed: help and messages come at once.
-  executor: async ({ threads }) =>
-    (await import("../platform/node/onnxRuntime.js")).nodeExecutor(threads === undefined ? {} : { threads }),
+  executor: async (choice) => (await import("../platform/node/executor.js")).openExecutor(choice),
   rasterize: async (svg) => (await import("../platform/node/raster.js")).svgToPng(svg),
   open: showFile,
 };

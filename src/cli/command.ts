@@ -1,4 +1,5 @@
 /** @file A command of the program: its words in the help, its arguments and options, and what it does. */
+import type { ExecutorChoice } from "../platform/node/executor.js";
 import type { Platform } from "../platform/types.js";
 import type { TextStyle } from "../records/text.js";
 import type { Executor } from "../runtime/types.js";
@@ -25,8 +26,8 @@ export interface Host {
   readonly now: () => Date;
   /** Of metalr itself, Node, …: for the run record. */
   readonly versions: Readonly<Record<string, string>>;
-  /** What runs the graphs, made where it is first needed. */
-  executor(options: { readonly threads?: number }): Promise<Executor>;
+  /** What runs the graphs, made where it is first needed. @throws {RuntimeError} a device that is not there */
+  executor(choice: ExecutorChoice): Promise<Executor>;
   /** SVG to PNG. */
   rasterize(svg: string): Promise<Uint8Array>;
   /** Shows a file as the desktop would; false where there is no display. */

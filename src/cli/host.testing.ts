@@ -30,7 +30,8 @@ function collectingHost(changes: Changes): { readonly host: Host; readonly outpu
     whenInterrupted: () => new AbortController().signal,
     now: () => new Date("2026-03-01T09:30:00Z"),
     versions: { metalr: "1.2.3" },
-    executor: async () => (await import("../platform/node/onnxRuntime.js")).nodeExecutor({ threads: 1 }),
+    executor: async ({ device }) =>
+      (await import("../platform/node/executor.js")).openExecutor({ threads: 1, ...(device && { device }) }),
     rasterize: async (svg) => (await import("../platform/node/raster.js")).svgToPng(svg),
     open: async () => false,
     ...changes,

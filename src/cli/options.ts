@@ -161,3 +161,7 @@ export const flag = (o: About<boolean>): OptionSpec<boolean> => ({ ...o, parse: 
 export function section<O extends Readonly<Record<string, OptionSpec<unknown>>>>(heading: string, options: O): O {
   return Object.fromEntries(Object.entries(options).map(([key, spec]) => [key, { ...spec, heading }])) as O; // same keys, same specs
 }
+
+/** Some of a table's options, in the order of the names. */
+export const pick = <O extends object, const K extends keyof O>(table: O, names: readonly K[]): Pick<O, K> =>
+  Object.fromEntries(names.map((name) => [name, table[name]])) as Pick<O, K>; // these very keys

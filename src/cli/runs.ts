@@ -25,13 +25,6 @@ export const sharedFlags = {
     min: 0,
     max: 256,
   }),
-  threads: whole({
-    flags: "--threads <n>",
-    help: "processor threads of the network",
-    default: "all cores",
-    min: 1,
-    max: 1024,
-  }),
   data: path({
     flags: "-d, --data <path>",
     help: "labelled images, as for metalr train",

@@ -2,4 +2,12 @@
 export { type Compiler, chooseCompiler, portableCompiler, probeBlock } from "./lowering.js";
 export { type OrtModule, type OrtOptions, onnxRuntimeExecutor } from "./onnxRuntime.js";
 export { type LabelledBatch, Stepper, type StepperOptions, type StepReport } from "./stepper.js";
-export type { Executor, Program, Tensors } from "./types.js";
+export {
+  type DeviceName,
+  type DeviceTensor,
+  deviceNames,
+  type Executor,
+  type LoadOptions,
+  type Program,
+  type Tensors,
+} from "./types.js";

@@ -23,7 +23,9 @@ const chosen = new WeakMap<Executor, Promise<Compiler>>();
  * @param wanted "auto" probes; a name is taken as it is
  */
 export function chooseCompiler(executor: Executor, wanted: LoweringName | "auto" = "auto"): Promise<Compiler> {
-  if (wanted === "portable") return Promise.resolve(portableCompiler);
+  // The blocked operators are the processor's: on a device every one of them would fetch its tensors from there.
+  const elsewhere = (executor.device ?? "cpu") !== "cpu";
+  if (wanted === "portable" || (wanted === "auto" && elsewhere)) return Promise.resolve(portableCompiler);
   let found = chosen.get(executor);
   if (!found) {
     found = probeBlock(executor).then((block) =>

@@ -1,9 +1,10 @@
 /** @file The executor on ONNX Runtime; the same API in Node and in the browser, so the module comes from the platform. */
 import type { InferenceSession, Tensor as OrtTensor, TypedTensor } from "onnxruntime-common";
-import { RuntimeError } from "../common/errors.js";
+import { InternalError, RuntimeError } from "../common/errors.js";
 import { type DType, formatShape, sameShape, type Tensor } from "../common/tensor.js";
+import { Emitter } from "../compile/emitter.js";
 import type { Compiled, Port } from "../compile/types.js";
-import type { Executor, Program } from "./types.js";
+import type { DeviceTensor, Executor, Feeds, LoadOptions, Program } from "./types.js";
 
 /** The parts of onnxruntime-node or onnxruntime-web that we use. */
 export interface OrtModule {
@@ -24,42 +25,59 @@ export interface OrtOptions {
   readonly profile?: string;
 }
 
+/** Providers on the processor. */
+const processors = new Set(["cpu", "wasm"]);
+
 export function onnxRuntimeExecutor(ort: OrtModule, options: OrtOptions): Executor {
   const providers = options.providers ?? ["cpu"];
+  const [first = "cpu"] = providers;
   const toOrt = (t: Tensor): OrtTensor => new ort.Tensor(t.dtype, t.data, t.shape);
+  const load = async (compiled: Compiled, { seldom = false, resident = [] }: LoadOptions = {}): Promise<Program> => {
+    let session: InferenceSession;
+    try {
+      session = await ort.InferenceSession.create(compiled.bytes, {
+        executionProviders: [...providers],
+        graphOptimizationLevel: "all",
+        executionMode: "sequential",
+        // Memory patterns plan one allocation for a whole step; every shape is known.
+        enableMemPattern: true,
+        enableCpuMemArena: !seldom,
+        logSeverityLevel: 4, // what fails is thrown, with its message
+        ...(resident.length > 0 && {
+          preferredOutputLocation: Object.fromEntries(
+            compiled.outputs.map(({ name }) => [name, resident.includes(name) ? "gpu-buffer" : "cpu"] as const),
+          ),
+        }),
+        ...(options.threads !== undefined && { intraOpNumThreads: options.threads }),
+        ...(options.profile !== undefined && { enableProfiling: true, profileFilePrefix: options.profile }),
+      });
+    } catch (cause) {
+      throw new RuntimeError(`graph "${compiled.name}"`, {
+        problem: "ONNX Runtime cannot load it",
+        got: messageOf(cause),
+        cause,
+      });
+    }
+    return program(compiled, session, toOrt, new Set(resident));
+  };
   return {
     description: `${options.version}, ${providers.join("+")}`,
-    async load(compiled, { seldom = false } = {}) {
-      let session: InferenceSession;
-      try {
-        session = await ort.InferenceSession.create(compiled.bytes, {
-          executionProviders: [...providers],
-          graphOptimizationLevel: "all",
-          executionMode: "sequential",
-          // Memory patterns plan one allocation for a whole step; every shape is known.
-          enableMemPattern: true,
-          enableCpuMemArena: !seldom,
-          logSeverityLevel: 4, // what fails is thrown, with its message
-          ...(options.threads !== undefined && { intraOpNumThreads: options.threads }),
-          ...(options.profile !== undefined && { enableProfiling: true, profileFilePrefix: options.profile }),
-        });
-      } catch (cause) {
-        throw new RuntimeError(`graph "${compiled.name}"`, {
-          problem: "ONNX Runtime cannot load it",
-          got: messageOf(cause),
-          cause,
-        });
-      }
-      return program(compiled, session, toOrt);
-    },
+    ...(!processors.has(first) && { device: first }),
+    load,
+    // WebGPU's buffers are the only ones that ONNX Runtime's JavaScript API hands out.
+    ...(first === "webgpu" && { read: reader(load) }),
   };
 }
 
 const messageOf = (e: unknown) => (e instanceof Error ? e.message : String(e)).split("\n")[0] ?? "";
 
-function program(compiled: Compiled, session: InferenceSession, toOrt: (t: Tensor) => OrtTensor): Program {
-  const ports = new Map(compiled.outputs.map((p) => [p.name, p]));
-  const check = (port: Port, t: Tensor | undefined): Tensor => {
+function program(
+  compiled: Compiled,
+  session: InferenceSession,
+  toOrt: (t: Tensor) => OrtTensor,
+  resident: ReadonlySet<string>,
+): Program {
+  const check = <T extends Tensor | DeviceTensor>(port: Port, t: T | undefined): T => {
     if (t && t.dtype === port.dtype && sameShape(t.shape, port.shape)) return t;
     throw new RuntimeError(`graph "${compiled.name}", ${port.name}`, {
       problem: t ? "tensor does not fit" : "tensor is missing",
@@ -67,35 +85,82 @@ function program(compiled: Compiled, session: InferenceSession, toOrt: (t: Tenso
       ...(t && { got: `${t.dtype}${formatShape(t.shape)}` }),
     });
   };
+  const run = async (inputs: Feeds, fetches: Record<string, OrtTensor | null>) => {
+    const feeds: Record<string, OrtTensor> = {};
+    for (const port of compiled.inputs) {
+      const t = check(port, inputs[port.name]);
+      feeds[port.name] = "handle" in t ? (t.handle as OrtTensor) : toOrt(t); // `place` below makes the handles
+    }
+    try {
+      return await session.run(feeds, fetches);
+    } catch (cause) {
+      throw new RuntimeError(`graph "${compiled.name}"`, { problem: "the run failed", got: messageOf(cause), cause });
+    }
+  };
   return {
     compiled,
     async run(inputs, into = {}) {
-      const feeds: Record<string, OrtTensor> = {};
-      for (const port of compiled.inputs) feeds[port.name] = toOrt(check(port, inputs[port.name]));
       const fetches: Record<string, OrtTensor | null> = {};
       for (const port of compiled.outputs) {
         const target = into[port.name];
         fetches[port.name] = target ? toOrt(check(port, target)) : null;
       }
-      let results: InferenceSession.OnnxValueMapType;
-      try {
-        results = await session.run(feeds, fetches);
-      } catch (cause) {
-        throw new RuntimeError(`graph "${compiled.name}"`, { problem: "the run failed", got: messageOf(cause), cause });
-      }
+      const results = await run(inputs, fetches);
       const outputs: Record<string, Tensor> = {};
-      for (const [name, port] of ports) {
-        const target = into[name];
-        outputs[name] = target ?? fromOrt(port, results[name]);
+      for (const port of compiled.outputs) {
+        outputs[port.name] = into[port.name] ?? fromOrt(port, results[port.name]);
       }
       return outputs;
+    },
+    async place(inputs) {
+      const results = await run(inputs, Object.fromEntries(compiled.outputs.map(({ name }) => [name, null])));
+      const [host, device]: [Record<string, Tensor>, Record<string, DeviceTensor>] = [{}, {}];
+      for (const port of compiled.outputs) {
+        if (resident.has(port.name)) device[port.name] = onDevice(port, results[port.name]);
+        else host[port.name] = fromOrt(port, results[port.name]);
+      }
+      return { host, device };
     },
     close: () => session.release(),
   };
 }
 
-function fromOrt(port: Port, value: InferenceSession.OnnxValueMapType[string] | undefined): Tensor {
+type OrtValue = InferenceSession.OnnxValueMapType[string] | undefined;
+
+function fromOrt(port: Port, value: OrtValue): Tensor {
   if (!value || !("data" in value)) throw new RuntimeError(port.name, { problem: "the runtime gave no tensor" });
   // The graph declares the dtype of every output, and ONNX Runtime checks it.
   return { dtype: port.dtype, shape: port.shape, data: (value as TypedTensor<"float32">).data } as Tensor;
+}
+
+function onDevice({ name, dtype, shape }: Port, value: OrtValue): DeviceTensor {
+  if (!value || !("dispose" in value)) throw new RuntimeError(name, { problem: "the runtime gave no tensor" });
+  return { dtype, shape, handle: value, dispose: () => value.dispose() };
+}
+
+/**
+ * Reads tensors by a program of one Identity each: `getData` of onnxruntime-node 1.30 ends the whole process on a tensor of the
+ * device.
+ */
+function reader(load: Executor["load"]): NonNullable<Executor["read"]> {
+  const programs = new Map<string, Promise<Program>>();
+  return async (tensors) => {
+    if (tensors.size === 0) return new Map();
+    const ports = [...tensors].map(([name, { dtype, shape }]): Port => ({ name: `in/${name}`, dtype, shape }));
+    const key = JSON.stringify(ports);
+    let copy = programs.get(key);
+    if (!copy) {
+      const outputs = ports.map((p) => ({ ...p, name: p.name.replace("in/", "out/"), from: p.name }));
+      copy = load(new Emitter().finish("read", "portable", ports, outputs));
+      programs.set(key, copy);
+    }
+    const read = await (await copy).run(Object.fromEntries([...tensors].map(([name, t]) => [`in/${name}`, t])));
+    return new Map(
+      [...tensors.keys()].map((name) => {
+        const t = read[`out/${name}`];
+        if (!t) throw new InternalError(`"${name}" was not read from the device`);
+        return [name, t];
+      }),
+    );
+  };
 }

@@ -1,19 +1,44 @@
 /** @file What runs compiled graphs, free of any engine's own types: ONNX Runtime is one executor, others may follow. */
-import type { Tensor } from "../common/tensor.js";
+import type { DType, Shape, Tensor } from "../common/tensor.js";
 import type { Compiled } from "../compile/types.js";
 
+/** Where graphs are computed, as a person chooses it; `openExecutor` of the platform turns it into an executor. */
+export const deviceNames = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml"] as const;
+export type DeviceName = (typeof deviceNames)[number];
+
 export type Tensors = Readonly<Record<string, Tensor>>;
+
+/** A tensor in the memory of an executor's device; its data are read by `Executor.read`. */
+export interface DeviceTensor {
+  readonly dtype: DType;
+  readonly shape: Shape;
+  /** The engine's own. */
+  readonly handle: unknown;
+  /** Gives the memory back. Nothing may use the tensor afterwards. */
+  dispose(): void;
+}
+
+export type Feeds = Readonly<Record<string, Tensor | DeviceTensor>>;
+
+/** Outputs of one run, by where they are. */
+export interface Placed {
+  readonly host: Tensors;
+  /** Those of `LoadOptions.resident`. */
+  readonly device: Readonly<Record<string, DeviceTensor>>;
+}
 
 /** A compiled graph that is ready to run. */
 export interface Program {
   readonly compiled: Compiled;
   /**
-   * One run.
+   * One run. Not for programs with resident outputs: see `place`.
    * @param inputs every input of the graph, by name
    * @param into tensors that receive outputs in place, by name; the other outputs are new
    * @throws {RuntimeError} when the engine fails, or a tensor does not fit its port
    */
-  run(inputs: Tensors, into?: Tensors): Promise<Tensors>;
+  run(inputs: Feeds, into?: Tensors): Promise<Tensors>;
+  /** One run whose resident outputs stay on the device; all outputs are new. Present where the executor has `read`. */
+  place?(inputs: Feeds): Promise<Placed>;
   close(): Promise<void>;
 }
 
@@ -23,10 +48,16 @@ export interface LoadOptions {
    * instead of waiting for the next one. About a fifth slower. Default false.
    */
   readonly seldom?: boolean;
+  /** Names of outputs that stay in the device's memory, for executors that have one (`read`). Default none. */
+  readonly resident?: readonly string[];
 }
 
 export interface Executor {
   /** For run records: "onnxruntime-node 1.30.0, cpu". */
   readonly description: string;
+  /** What computes: "webgpu", "cuda", …; absent or "cpu": the processor. */
+  readonly device?: string;
   load(compiled: Compiled, options?: LoadOptions): Promise<Program>;
+  /** Copies of tensors on the device; absent where tensors cannot stay there. */
+  read?(tensors: ReadonlyMap<string, DeviceTensor>): Promise<ReadonlyMap<string, Tensor>>;
 }

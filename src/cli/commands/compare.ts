@@ -11,6 +11,7 @@ import { testElsewhere } from "../compare/external.js";
 import { type CompareFlags, compareFlags, referenceOf } from "../compare/flags.js";
 import { checkProtocol } from "../compare/protocol.js";
 import { exitCodes } from "../exit-codes.js";
+import { executorOf } from "../speed.js";
 import { methodFor } from "../train/method.js";
 import { Progress } from "../train/progress.js";
 
@@ -69,7 +70,7 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
   const signal = context.whenInterrupted(() =>
     progress.say(style.warn("Stopping after the step under way … (Ctrl-C again stops at once)")),
   );
-  const executor = await context.executor(given.threads === undefined ? {} : { threads: given.threads });
+  const executor = await executorOf(context, given);
   const told = new Set<string>();
   try {
     const finished = await runComparison({

@@ -11,6 +11,7 @@ import { type DemoResult, type DemoScale, demoMethods, demoScale, runDemo } from
 import { exampleSheet } from "../demo/pictures.js";
 import { comparisonInWords, type MethodResult, ratesInWords } from "../demo/words.js";
 import { flag, path, section, whole } from "../options.js";
+import { executorOf, speedFlags } from "../speed.js";
 import { Progress } from "../train/progress.js";
 
 export const demo = defineCommand({
@@ -35,18 +36,12 @@ export const demo = defineCommand({
         min: 0,
         max: 2 ** 31,
       }),
-      threads: whole({
-        flags: "--threads <n>",
-        help: "processor threads of a step",
-        default: "all cores",
-        min: 1,
-        max: 1024,
-      }),
+      ...speedFlags,
     }),
   },
   examples: [["metalr demo", "ends with a report in the browser, or says where it is"]],
   run: async (context, { options }) => {
-    const executor = await context.executor(options.threads === undefined ? {} : { threads: options.threads });
+    const executor = await executorOf(context, options);
     const folder = options.out ?? (await freshFolder(context));
     const report = await demonstrate(
       { ...context, executor: async () => executor },

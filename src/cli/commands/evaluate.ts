@@ -8,6 +8,7 @@ import type { Evaluation } from "../../training/types.js";
 import { defineCommand, one } from "../command.js";
 import { choice, flag, section } from "../options.js";
 import { dataOfRun, runFolders, sharedFlags } from "../runs.js";
+import { executorOf, speedFlags } from "../speed.js";
 
 interface Evaluated {
   readonly run: string;
@@ -39,7 +40,7 @@ export const evaluate = defineCommand({
     ...section("Speed", {
       batchSize: sharedFlags.batchSize,
       workers: sharedFlags.workers,
-      threads: sharedFlags.threads,
+      ...speedFlags,
     }),
   },
   examples: [
@@ -49,7 +50,7 @@ export const evaluate = defineCommand({
   async run(context, { args, options }) {
     const { platform, style, print } = context;
     const folders = await runFolders(context, args.run);
-    const executor = await context.executor(options.threads === undefined ? {} : { threads: options.threads });
+    const executor = await executorOf(context, options);
     const dataset = await dataOfRun(context, folders[0] ?? args.run, options.data);
     const results: Evaluated[] = [];
     let classes = dataset.classes;

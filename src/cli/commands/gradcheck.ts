@@ -4,7 +4,8 @@ import { readNpz } from "../../formats/npz.js";
 import { openOnnxModel } from "../../models/open-onnx.js";
 import { gradCheck } from "../../training/gradcheck.js";
 import { defineCommand, one } from "../command.js";
-import { path, section, whole } from "../options.js";
+import { path, section } from "../options.js";
+import { executorOf, speedFlags } from "../speed.js";
 
 export const gradcheck = defineCommand({
   name: "gradcheck",
@@ -17,16 +18,11 @@ export const gradcheck = defineCommand({
   args: { model: one(".onnx file") },
   options: section("Input", {
     reference: path({ flags: "--reference <file.npz>", help: "reference values" }),
-    threads: whole({
-      flags: "--threads <n>",
-      help: "threads of one operator",
-      default: "all cores",
-      min: 1,
-      max: 1024,
-    }),
+    ...speedFlags,
   }),
   examples: [["metalr gradcheck model.onnx --reference reference.npz", "errors of every gradient, as JSON"]],
-  async run({ platform, print, executor }, { args, options }) {
+  async run(context, { args, options }) {
+    const { platform, print } = context;
     if (options.reference === undefined) {
       throw new UsageError("--reference", {
         problem: "is missing",
@@ -35,11 +31,7 @@ export const gradcheck = defineCommand({
     }
     const model = await openOnnxModel(args.model, { platform });
     const reference = await readNpz(options.reference, platform);
-    const check = await gradCheck(
-      model,
-      reference,
-      await executor(options.threads === undefined ? {} : { threads: options.threads }),
-    );
+    const check = await gradCheck(model, reference, await executorOf(context, options));
     print(JSON.stringify(check, null, 1));
     return undefined;
   },

@@ -9,6 +9,7 @@ import { type Context, defineCommand, many, one } from "../command.js";
 import { csvLine } from "../csv.js";
 import { path, section } from "../options.js";
 import { sharedFlags, singleRun } from "../runs.js";
+import { executorOf, speedFlags } from "../speed.js";
 
 export const predict = defineCommand({
   name: "predict",
@@ -29,7 +30,7 @@ export const predict = defineCommand({
     ...section("Speed", {
       batchSize: sharedFlags.batchSize,
       workers: sharedFlags.workers,
-      threads: sharedFlags.threads,
+      ...speedFlags,
     }),
   },
   examples: [
@@ -40,7 +41,7 @@ export const predict = defineCommand({
     const { platform, print, say } = context;
     const folder = await singleRun(context, args.run);
     const images = await openImages(context, args.images);
-    const executor = await context.executor(options.threads === undefined ? {} : { threads: options.threads });
+    const executor = await executorOf(context, options);
     const predictions = await predictRun(folder, images, {
       platform,
       executor,

@@ -11,7 +11,9 @@ import { join } from "../../records/files.js";
 import { type ReplayResult, replay as replaySteps } from "../../training/replay.js";
 import { openWeights } from "../../weights/index.js";
 import { type Context, defineCommand, one } from "../command.js";
-import { bounds, choice, type OptionValues, path, real, section, whole } from "../options.js";
+import { choice, type OptionValues, path, pick, real, section, whole } from "../options.js";
+import { executorOf, speedFlags } from "../speed.js";
+import { trainFlags } from "../train/flags.js";
 
 const options = {
   ...section("Method", {
@@ -21,25 +23,7 @@ const options = {
       default: "paper",
       of: ["paper", "released"],
     }),
-    lr: real({ flags: "--lr <rate>", help: "learning rate of the head", default: "0.01", above: 0 }),
-    backboneLrRatio: real({
-      flags: "--backbone-lr-ratio <x>",
-      help: "the other layers start at this share of it",
-      default: "0.1",
-      above: 0,
-    }),
-    hyperLr: real({ flags: "--hyper-lr <η>", help: "step size of the learning rates", default: "0.1", min: 0 }),
-    lrUpdate: choice({
-      flags: "--lr-update <name>",
-      help: "additive: α − ηh; proportional: α(1 − ηh); log: α·exp(−ηh)",
-      default: "proportional",
-      of: ["additive", "proportional", "log"],
-    }),
-    lrBounds: bounds({
-      flags: "--lr-bounds <min,max>",
-      help: "every rate is clamped to these, or none",
-      default: "1e-6,1e-2",
-    }),
+    ...pick(trainFlags, ["lr", "backboneLrRatio", "hyperLr", "lrUpdate", "lrBounds"]),
     headWarmupSteps: whole({
       flags: "--head-warmup-steps <n>",
       help: "in the first n steps the head's rate is set to --lr after the update",
@@ -48,9 +32,7 @@ const options = {
     }),
   }),
   ...section("Optimizer", {
-    optimizer: choice({ flags: "--optimizer <name>", help: "adam or sgd", default: "adam", of: ["adam", "sgd"] }),
-    adamEps: real({ flags: "--adam-eps <ε>", help: "ε of Adam", default: "1e-8", above: 0 }),
-    momentum: real({ flags: "--momentum <μ>", help: "momentum of SGD", default: "0", min: 0, below: 1 }),
+    ...pick(trainFlags, ["optimizer", "adamEps", "momentum"]),
     weightDecay: real({
       flags: "--weight-decay <λ>",
       help: "L2 weight decay, as torch.optim does it",
@@ -63,13 +45,7 @@ const options = {
       flags: "--final <file.npz>",
       help: "also write the parameters and buffers after the last step, by PyTorch's names",
     }),
-    threads: whole({
-      flags: "--threads <n>",
-      help: "threads of one operator",
-      default: "all cores",
-      min: 1,
-      max: 1024,
-    }),
+    ...speedFlags,
   }),
 };
 
@@ -136,7 +112,7 @@ export async function replayFolder(
     "val_x",
     "val_y",
   ]);
-  const executor = await context.executor(given.threads === undefined ? {} : { threads: given.threads });
+  const executor = await executorOf(context, given);
   const result = await replaySteps({ model, method, batches, executor, fixedValidation: released });
   return { result, model, method };
 }

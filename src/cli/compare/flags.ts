@@ -1,7 +1,7 @@
 /** @file The options of `metalr compare`: those of train that every method shares, and what is compared. */
 import { UsageError } from "../../common/errors.js";
 import { type MethodSpec, parseMethod } from "../../methods/index.js";
-import { type OptionSpec, type OptionValues, path, reals, section, whole } from "../options.js";
+import { type OptionSpec, type OptionValues, path, pick, reals, section, whole } from "../options.js";
 import { trainFlags } from "../train/flags.js";
 
 /** Several methods with commas. */
@@ -19,75 +19,41 @@ const reference: OptionSpec<string> = {
   parse: (given) => parseMethod(given).text,
 };
 
-const {
-  data,
-  folds,
-  splitFolds,
-  testShare,
-  groupsFile,
-  byGroup,
-  metaData,
-  metaBatches,
-  metaDisjoint,
-  imageSize,
-  mean,
-  std,
-  workers,
-  pretrainedPath,
-  model,
-  head,
-  lr,
-  backboneLrRatio,
-  schedule,
-  ema,
-  optimizer,
-  weightDecay,
-  momentum,
-  adamEps,
-  maxEpoch,
-  batchSize,
-  seed,
-  select,
-  valInterval,
-  checkpointEvery,
-  threads,
-  name,
-} = trainFlags;
-
 /** Of the trainings; the same words and defaults as for train. */
-const sharedTrainFlags = {
-  folds,
-  splitFolds,
-  testShare,
-  groupsFile,
-  byGroup,
-  metaData,
-  metaBatches,
-  metaDisjoint,
-  imageSize,
-  mean,
-  std,
-  workers,
-  pretrainedPath,
-  model,
-  head,
-  lr,
-  backboneLrRatio,
-  schedule,
-  ema,
-  optimizer,
-  weightDecay,
-  momentum,
-  adamEps,
-  maxEpoch,
-  batchSize,
-  seed,
-  select,
-  valInterval,
-  checkpointEvery,
-  threads,
-  name,
-};
+const shared = [
+  "folds",
+  "splitFolds",
+  "testShare",
+  "groupsFile",
+  "byGroup",
+  "metaData",
+  "metaBatches",
+  "metaDisjoint",
+  "imageSize",
+  "mean",
+  "std",
+  "workers",
+  "pretrainedPath",
+  "model",
+  "head",
+  "lr",
+  "backboneLrRatio",
+  "schedule",
+  "ema",
+  "optimizer",
+  "weightDecay",
+  "momentum",
+  "adamEps",
+  "maxEpoch",
+  "batchSize",
+  "seed",
+  "select",
+  "valInterval",
+  "checkpointEvery",
+  "device",
+  "threads",
+  "name",
+] as const satisfies readonly (keyof typeof trainFlags)[];
 
 export const compareFlags = {
   ...section("Comparison", {
@@ -111,10 +77,10 @@ export const compareFlags = {
     }),
   }),
   data: {
-    ...data,
-    help: `${data.help}. Further data sets are given as arguments`,
+    ...trainFlags.data,
+    help: `${trainFlags.data.help}. Further data sets are given as arguments`,
   },
-  ...sharedTrainFlags,
+  ...pick(trainFlags, shared),
 };
 
 export type CompareFlags = OptionValues<typeof compareFlags>;

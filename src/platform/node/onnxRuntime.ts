@@ -10,6 +10,10 @@ const version = (createRequire(import.meta.url)("onnxruntime-node/package.json")
 export function nodeExecutor(
   options: { threads?: number; providers?: readonly string[]; profile?: string } = {},
 ): Executor {
+  ort.env.logLevel = "fatal"; // read once, before the first session: what fails is thrown, and a missing library is not news
   // Our dtypes are ONNX Runtime's own names and their data arrays the ones it asks for; its constructor has one overload a dtype.
   return onnxRuntimeExecutor(ort as unknown as OrtModule, { version: `onnxruntime-node ${version}`, ...options });
 }
+
+/** Execution providers that this build has; some of them ask for libraries that are not part of it. */
+export const providersOfBuild = (): readonly string[] => ort.listSupportedBackends().map(({ name }) => name);

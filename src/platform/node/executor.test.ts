@@ -1,0 +1,46 @@
+/** @file The executor of a device: the processor always, others with a word about what is missing. */
+import { expect, test } from "vitest";
+import { chooseCompiler } from "../../runtime/lowering.js";
+import type { DeviceName, Executor } from "../../runtime/types.js";
+import { openExecutor } from "./executor.js";
+import { nodeExecutor, providersOfBuild } from "./onnxRuntime.js";
+
+const refusal = async (device: DeviceName): Promise<string> => {
+  try {
+    await openExecutor({ device, threads: 1 });
+    return "";
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+};
+
+test("auto is the processor", async () => {
+  const { description, device } = await openExecutor({ threads: 1 });
+  expect([description, device]).toEqual([nodeExecutor({ threads: 1 }).description, undefined]);
+});
+
+const absent = (["coreml", "dml"] as const).find((name) => !providersOfBuild().includes(name)) ?? "dml";
+
+test("a device that is not part of the build is refused with those that are, and what it needs", async () => {
+  const known = ["cpu", "webgpu", "cuda", "coreml", "dml"].filter((name) => providersOfBuild().includes(name));
+  expect(await refusal(absent)).toBe(
+    [
+      `device "${absent}": is not part of this build of ONNX Runtime`,
+      `  expected one of ${known.join(", ")}, which this build knows, with its driver and libraries`,
+      `  hint     ${absent} needs ${absent === "dml" ? "Windows" : "macOS"}; --device cpu works everywhere`,
+    ].join("\n"),
+  );
+});
+
+test.skipIf(!providersOfBuild().includes("cuda"))("a device whose libraries are missing says so", async () => {
+  const message = await refusal("cuda");
+  if (message === "") return; // a machine that has CUDA
+  expect(message.split("\n")[0]).toBe('device "cuda": does not work here');
+  expect(message).toMatch(/\n {2}got {6}\S.*\n {2}hint {5}cuda needs Linux on x64, an NVIDIA driver/);
+});
+
+test("a device never gets the processor's blocked operators", async () => {
+  const cpu = nodeExecutor({ threads: 1 });
+  const elsewhere: Executor = { ...cpu, device: "webgpu" };
+  expect((await chooseCompiler(elsewhere)).lowering).toBe("portable");
+});

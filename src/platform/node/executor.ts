@@ -1,0 +1,80 @@
+/** @file Opens what runs the graphs on this machine: a device by its name, tried with a tiny program before it is used. */
+import { RuntimeError } from "../../common/errors.js";
+import { float32 } from "../../common/tensor.js";
+import { compilePortable } from "../../compile/compile.js";
+import { input, makeGraph, scalar } from "../../graph/build.js";
+import { add, mul } from "../../ops/index.js";
+import { type DeviceName, deviceNames, type Executor } from "../../runtime/types.js";
+import { nodeExecutor, providersOfBuild } from "./onnxRuntime.js";
+
+export interface ExecutorChoice {
+  /** Default "auto". */
+  readonly device?: DeviceName;
+  /** Threads of one operator on the processor; default: all cores. */
+  readonly threads?: number;
+}
+
+type Accelerator = Exclude<DeviceName, "auto" | "cpu">;
+
+/** What a device asks for. */
+const needs: Readonly<Record<Accelerator, string>> = {
+  webgpu: "needs a graphics driver with Vulkan, Metal or Direct3D 12; try the driver's own test program first",
+  cuda:
+    "needs Linux on x64, an NVIDIA driver, CUDA 12 with cuDNN 9, and ONNX Runtime's CUDA libraries " +
+    "(node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12 fetches them)",
+  coreml: "needs macOS",
+  dml: "needs Windows",
+};
+
+/**
+ * The executor of a device.
+ * @throws {RuntimeError} a device that is not there or computes wrongly, with what it needs
+ */
+export async function openExecutor({ device = "auto", threads }: ExecutorChoice = {}): Promise<Executor> {
+  const options = threads === undefined ? {} : { threads };
+  // "auto" is the processor: a device that is only there may be far slower (a software WebGPU adapter takes 900 times as long as
+  // the processor for ResNet-18), and no accelerator could be measured so far. Whoever has one names it.
+  if (device === "auto" || device === "cpu") return nodeExecutor(options);
+  if (!providersOfBuild().includes(device)) {
+    throw missing(device, { problem: "is not part of this build of ONNX Runtime" });
+  }
+  const executor = nodeExecutor({ ...options, providers: [device] });
+  try {
+    await probe(executor);
+  } catch (cause) {
+    const said = cause instanceof RuntimeError ? (cause.got ?? cause.problem) : String(cause);
+    throw missing(device, { problem: "does not work here", got: reasonOf(said), cause });
+  }
+  return executor;
+}
+
+/** x·x + 1 of a few numbers. @throws {RuntimeError} it fails, or gives something else */
+async function probe(executor: Executor): Promise<void> {
+  const x = input("x", "float32", [4]);
+  const graph = makeGraph("probe", { x }, { y: add(mul(x, x), scalar(1)) });
+  const program = await executor.load(compilePortable(graph));
+  try {
+    const { y } = await program.run({ x: float32([4], [1, -2, 3, 0.5]) });
+    const got = Array.from(y?.data as ArrayLike<number>); // float32, as the graph says
+    if (got.join() !== "2,5,10,1.25") {
+      throw new RuntimeError(executor.description, {
+        problem: "computes wrongly",
+        got: `x·x + 1 as ${got.join(", ")}`,
+      });
+    }
+  } finally {
+    await program.close();
+  }
+}
+
+/** Without the place in ONNX Runtime's own source files, which come first in its messages. */
+const reasonOf = (message: string): string => message.replace(/^.*? was false\. /, "").replace(/^Error: /, "");
+
+const known = (): readonly string[] => deviceNames.filter((name) => providersOfBuild().includes(name));
+
+const missing = (device: Accelerator, facts: { problem: string; got?: string; cause?: unknown }): RuntimeError =>
+  new RuntimeError(`device "${device}"`, {
+    ...facts,
+    expected: `one of ${known().join(", ")}, which this build knows, with its driver and libraries`,
+    hint: `${device} ${needs[device]}; --device cpu works everywhere`,
+  });
