@@ -3,8 +3,8 @@ import { InternalError } from "../common/errors.js";
 import { type FloatTensor, type Shape, sizeOf, type Tensor } from "../common/tensor.js";
 import { input, makeGraph } from "../graph/build.js";
 import type { Value } from "../graph/value.js";
-import type { BatchNormMode, Model, ParameterSpec } from "../models/types.js";
-import { concat, crossEntropy, reshape, slice } from "../ops/index.js";
+import { type BatchNormMode, lossNameOf, type Model, type ParameterSpec } from "../models/types.js";
+import { concat, lossOf, reshape, slice } from "../ops/index.js";
 import type { StateSpec, StepProgram, StepShapes } from "./types.js";
 
 /** One value for each trained parameter, in the order of the model. */
@@ -121,7 +121,7 @@ export function defineStep(
       const { logits, buffers } = model.forward((n) => replaced.get(n) ?? valueNamed(n), x, { batchNorm });
       // Classification: one label an image; segmentation: one a position.
       const y = declare(`${batch}/y`, "int64", [logits.shape[0]!, ...logits.shape.slice(2)]); // logits are [N, classes, …]
-      return { loss: crossEntropy(logits, y), logits, buffers };
+      return { loss: lossOf(lossNameOf(model), logits, y), logits, buffers };
     },
     perLayer: (f) =>
       concat(

@@ -3,6 +3,7 @@ import { UsageError } from "../common/errors.js";
 import type { Tensor } from "../common/tensor.js";
 import { type CifarResNet, cifarResNet, type ImageNetResNet, imageNetResNet, type ResNetOptions } from "./resnet.js";
 import type { Model } from "./types.js";
+import { type UNet, unet } from "./unet.js";
 
 const builders: Readonly<Record<string, (o: ResNetOptions) => Model>> = {
   ...Object.fromEntries(
@@ -17,6 +18,7 @@ const builders: Readonly<Record<string, (o: ResNetOptions) => Model>> = {
       (o: ResNetOptions) => cifarResNet(n, o),
     ]),
   ),
+  ...Object.fromEntries((["unet2d", "unet3d"] satisfies UNet[]).map((n) => [n, (o: ResNetOptions) => unet(n, o)])),
 };
 
 export const architectures: readonly string[] = Object.keys(builders);
@@ -53,3 +55,5 @@ export type {
   ModelInput,
   ParameterSpec,
 } from "./types.js";
+export { lossNameOf } from "./types.js";
+export { type UNet, type UNetOptions, unet } from "./unet.js";

@@ -1,7 +1,7 @@
 /** @file Tests of infer.ts: every built-in network is told from its own names. */
 import { describe, expect, test } from "vitest";
 import { architectures, createModel } from "./index.js";
-import { inferResNet } from "./infer.js";
+import { inferResNet, inferUNet } from "./infer.js";
 
 const namesOf = (architecture: string, rename: (name: string) => string = (n) => n) =>
   createModel(architecture, { classes: 5, width: 4, channels: 1 }).parameters.map(
@@ -9,7 +9,7 @@ const namesOf = (architecture: string, rename: (name: string) => string = (n) =>
   );
 
 describe("inferResNet", () => {
-  test.each(architectures)("%s", (architecture) => {
+  test.each(architectures.filter((a) => a.startsWith("resnet")))("%s", (architecture) => {
     expect(inferResNet(namesOf(architecture))).toEqual({ architecture, width: 4, channels: 1, classes: 5 });
   });
 
@@ -31,4 +31,9 @@ describe("inferResNet", () => {
     expect(inferResNet([["features.0.weight", { shape: [64, 3, 3, 3] }]])).toBeNull();
     expect(inferResNet([])).toBeNull();
   });
+});
+
+test.each(["unet2d", "unet3d"])("inferUNet: %s", (architecture) => {
+  expect(inferUNet(namesOf(architecture))).toEqual({ architecture, width: 4, channels: 1 });
+  expect(inferResNet(namesOf(architecture))).toBeNull();
 });

@@ -57,3 +57,19 @@ export function inferResNet(
   // What follows the features of the released layout is a projection head, whatever its name.
   return { architecture, width, channels, classes: released ? null : classes };
 }
+
+/**
+ * A U-Net with the names of Models Genesis' network (`unet.ts`), for images or volumes by the rank of its kernels.
+ * @returns null where the names are of another network
+ */
+export function inferUNet(
+  tensors: Iterable<readonly [name: string, tensor: { readonly shape: Shape }]>,
+): { readonly architecture: "unet2d" | "unet3d"; readonly width: number; readonly channels: number } | null {
+  for (const [name, { shape }] of tensors) {
+    if (!/(^|\.)down_tr64\.ops\.0\.conv1\.weight$/.test(name)) continue;
+    const [width, channels] = shape;
+    if (width === undefined || channels === undefined || (shape.length !== 4 && shape.length !== 5)) return null;
+    return { architecture: shape.length === 5 ? "unet3d" : "unet2d", width, channels };
+  }
+  return null;
+}

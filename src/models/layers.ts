@@ -2,7 +2,7 @@
 import { Random } from "../common/random.js";
 import { type FloatTensor, type Shape, sizeOf } from "../common/tensor.js";
 import type { Value } from "../graph/value.js";
-import { batchNormInference, batchNormTraining, conv, linear, updateRunning } from "../ops/index.js";
+import { batchNormInference, batchNormTraining, conv, convTranspose, linear, updateRunning } from "../ops/index.js";
 import type { BatchNormMode } from "./types.js";
 
 /** What a layer's forward pass sees. */
@@ -66,6 +66,26 @@ export function convLayer(
     ],
     buffers: [],
     apply: (c, x) => conv(x, c.value(weight), o.bias ? c.value(bias) : null, { stride, padding, name }),
+  };
+}
+
+/** Transposed convolution with bias, without padding: PyTorch's ConvTranspose. */
+export function convTransposeLayer(
+  name: string,
+  inputs: number,
+  outputs: number,
+  kernel: number,
+  o: { stride?: number; dimensions?: 2 | 3 } = {},
+): Layer {
+  const [weight, bias] = [`${name}.weight`, `${name}.bias`];
+  const shape = [inputs, outputs, ...new Array<number>(o.dimensions ?? 2).fill(kernel)];
+  return {
+    parameters: [
+      { name: weight, shape, init: torchUniform() },
+      { name: bias, shape: [outputs], init: torchUniform(fanIn(shape)) }, // PyTorch counts outputs here
+    ],
+    buffers: [],
+    apply: (c, x) => convTranspose(x, c.value(weight), c.value(bias), { stride: o.stride ?? 1, name }),
   };
 }
 

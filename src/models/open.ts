@@ -5,7 +5,7 @@ import type { Platform } from "../platform/types.js";
 import { type Checkpoint, matchWeights, openWeights, type WeightMatch } from "../weights/index.js";
 import { withWeights } from "./build.js";
 import { createModel, inferWidth } from "./index.js";
-import { inferResNet } from "./infer.js";
+import { inferResNet, inferUNet } from "./infer.js";
 import { openOnnxModel } from "./open-onnx.js";
 import type { Model } from "./types.js";
 
@@ -20,6 +20,8 @@ export interface OpenModelOptions {
   readonly classes: number;
   /** Channels of the images where there is no checkpoint to say it; default 3. */
   readonly channels?: number;
+  /** Channels of the first layer, where there is no checkpoint to say it; default the network's own. */
+  readonly width?: number;
   /** Of weights that no checkpoint gives; default 0. */
   readonly seed?: number;
   /** "keep" (default) takes the checkpoint's classifier where it has as many classes; "new" never. */
@@ -41,14 +43,15 @@ export interface OpenedModel {
  * @throws {UsageError} no such network; @throws {FileError} not a checkpoint; @throws {WeightsError} weights that do not fit
  */
 export async function openModel(architecture: string | null, options: OpenModelOptions): Promise<OpenedModel> {
-  const { classes, channels = 3, seed = 0 } = options;
+  const { classes, channels = 3, seed = 0, width } = options;
   const onnx = [architecture, options.weights].find((path) => path !== undefined && path !== null && isOnnx(path));
   if (onnx) return { model: await openOnnx(onnx, architecture, options), weights: null };
   if (options.weights === undefined) {
-    return { model: createModel(architecture ?? defaultArchitecture, { classes, channels, seed }), weights: null };
+    const sized = { classes, channels, seed, ...(width !== undefined && { width }) };
+    return { model: createModel(architecture ?? defaultArchitecture, sized), weights: null };
   }
   const { tensors, format, notes } = await openWeights(options.weights, options.platform);
-  const inferred = inferResNet(tensors);
+  const inferred = inferUNet(tensors) ?? inferResNet(tensors);
   const size = inferred ?? inferWidth(tensors);
   const model = createModel(architecture ?? inferred?.architecture ?? defaultArchitecture, {
     classes,

@@ -1,6 +1,7 @@
 /** @file A Model: the forward graph as a function of parameter values, the parameters, and their layer groups. */
 import type { FloatTensor, Shape } from "../common/tensor.js";
 import type { Value } from "../graph/value.js";
+import type { LossName } from "../ops/index.js";
 
 export interface ParameterSpec {
   /** As in PyTorch's state dict: "layer1.0.conv1.weight". */
@@ -47,6 +48,8 @@ export interface Model {
   readonly name: string;
   readonly config: ModelConfig;
   readonly task: "classification" | "segmentation";
+  /** What it is trained by; default cross-entropy for classification, "dice+cross-entropy" for segmentation. */
+  readonly loss?: LossName;
   readonly classes: number;
   readonly input: ModelInput;
   readonly parameters: readonly ParameterSpec[];
@@ -62,3 +65,7 @@ export interface Model {
   /** The forward pass for any values of the parameters; called several times for one step. */
   forward(value: (name: string) => Value, x: Value, options: { batchNorm: BatchNormMode }): ForwardResult;
 }
+
+/** The loss that a model is trained by. */
+export const lossNameOf = ({ loss, task }: Pick<Model, "loss" | "task">): LossName =>
+  loss ?? (task === "segmentation" ? "dice+cross-entropy" : "cross-entropy");

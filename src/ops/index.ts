@@ -41,7 +41,7 @@ export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
 export { clamp, elu, erfOf, gelu, hardSigmoid, leakyRelu, prelu, softplus } from "./activation.js";
 export { averagePool } from "./averagePool.js";
 export { batchNormInference, batchNormTraining, updateRunning } from "./batchNorm.js";
-export { type ConvAttributes, conv } from "./conv.js";
+export { type ConvAttributes, conv, convTranspose } from "./conv.js";
 export { apply, defineOp, type NdArray, type Op, type OpSpec, opOf, type Sample } from "./define.js";
 export { dot } from "./dot.js";
 export {
@@ -73,6 +73,7 @@ export {
 } from "./elementwise.js";
 export { evaluateGraph, fromNd, toNd } from "./evaluate.js";
 export { gather, gatherNd, scatterNd } from "./gather.js";
+export { type DiceOptions, diceLoss, type LossName, lossNames, lossOf } from "./loss.js";
 export { type Matrix, mapAxis } from "./mapAxis.js";
 export { gemm, linear, matmul } from "./matmul.js";
 export { maxPool } from "./maxPool.js";
