@@ -29,15 +29,24 @@ export const order = [
   ["training"],
   ["records"],
   ["platform/node", "platform/web"],
+  ["cli/shared"],
+  ["web"],
   ["studio"],
   ["studio/server"],
   ["cli"],
 ];
 
 /** Files straight in src/ are the entries of the package: which of the places below each stands for. */
-const entries = new Map([
-  ["index.ts", "node"],
-  ["web.ts", "browser"],
+const entries = new Map([["index.ts", "node"]]);
+
+/** Files of the command line that hold no Node: the options of a training and what they mean, which the browser's form shares. */
+const sharedFiles = new Set([
+  "cli/options.ts",
+  "cli/speed.ts",
+  "cli/train/flags.ts",
+  "cli/train/method.ts",
+  "cli/train/plan.ts",
+  "cli/train/released.ts",
 ]);
 
 /** Places that run on Node only; all others must run in a browser, too. */
@@ -70,6 +79,7 @@ const isTest = (/** @type {string} */ file) => /\.(test|testing)\.tsx?$/.test(fi
  */
 export function placeOf(file) {
   const parts = file.split("/");
+  if (sharedFiles.has(file)) return "cli/shared";
   if (parts.length === 1) {
     const entry = file.replace(/\.test\.ts$/, ".ts");
     return entries.has(entry) ? entry : null;
@@ -106,7 +116,7 @@ export function objection(file, target) {
         return `src/${from} may not import ${target} (Node only: platform/node, cli, studio/server and index.ts)`;
     } else if (/^onnxruntime-/.test(target) && !(from === "runtime" && target === "onnxruntime-common")) {
       // onnxruntime-common is the API that both share: the runtime knows it, and is given the module that implements it.
-      if (!from.startsWith("platform/") && !onNode(from) && from !== "web.ts") {
+      if (!from.startsWith("platform/") && !onNode(from)) {
         return `src/${from} may not import ${target} (ONNX Runtime stands behind an interface; platform/node and platform/web bring it)`;
       }
     }
@@ -132,7 +142,7 @@ export function objection(file, target) {
   if (entries.has(to))
     return `src/${from} may not import src/${to} (an entry of the package: nothing in src/ imports it)`;
   if (nodePlaces.has(to) && !onNode(from)) return `src/${from} may not import src/${to} (it runs on Node only)`;
-  if (to.startsWith("platform/") && !onNode(from) && from !== "web.ts" && from !== "studio") {
+  if (to.startsWith("platform/") && !onNode(from) && from !== "web" && from !== "studio") {
     return `src/${from} may not import src/${to} (ask for the interface of src/platform/types.ts instead)`;
   }
   if (entries.has(from)) return null;

@@ -89,9 +89,19 @@ describe("what belongs to Node", () => {
     expect(check("training/loop.ts", 'import "../platform/web/files.js";')).toEqual([
       "src/training/loop.ts:1: src/training may not import src/platform/web (ask for the interface of src/platform/types.ts instead)",
     ]);
-    expect(check("web.ts", 'import "./platform/web/files.js";')).toEqual([]);
-    expect(check("web.ts", 'import "./platform/node/files.js";')).toEqual([
-      "src/web.ts:1: src/web.ts may not import src/platform/node (it runs on Node only)",
+    expect(check("web/index.ts", 'import "../platform/web/files.js";')).toEqual([]);
+    expect(check("web/index.ts", 'import "../platform/node/files.js";')).toEqual([
+      "src/web/index.ts:1: src/web may not import src/platform/node (it runs on Node only)",
+    ]);
+  });
+
+  test("the options of a training are shared with the browser, the rest of the command line is not", () => {
+    expect(check("web/form.ts", 'import "../cli/train/flags.js";')).toEqual([]);
+    expect(check("web/form.ts", 'import "../cli/program.js";')).toEqual([
+      "src/web/form.ts:1: src/web may not import src/cli (it runs on Node only)",
+    ]);
+    expect(check("cli/train/flags.ts", 'import "commander";')).toEqual([
+      "src/cli/train/flags.ts:1: src/cli/shared may not import commander (Node only: platform/node, cli, studio/server and index.ts)",
     ]);
   });
 

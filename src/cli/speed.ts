@@ -1,8 +1,6 @@
 /** @file The options of what computes, shared by every command that runs a network, and the executor that they ask for. */
 
-import type { Executor } from "../runtime/types.js";
-import { deviceNames } from "../runtime/types.js";
-import type { Context } from "./command.js";
+import { type DeviceName, deviceNames, type Executor } from "../runtime/types.js";
 import { choice, type OptionValues, whole } from "./options.js";
 
 export const speedFlags = {
@@ -23,9 +21,11 @@ export const speedFlags = {
 
 type SpeedFlags = OptionValues<typeof speedFlags>;
 
+/** The part of a command's `Context` that makes executors. */
+interface Makes {
+  executor(choice: { device?: DeviceName; threads?: number }): Promise<Executor>;
+}
+
 /** @throws {RuntimeError} a device that is not there */
-export const executorOf = (
-  { executor }: Pick<Context, "executor">,
-  { device, threads }: Partial<SpeedFlags>,
-): Promise<Executor> =>
+export const executorOf = ({ executor }: Makes, { device, threads }: Partial<SpeedFlags>): Promise<Executor> =>
   executor({ ...(device !== undefined && { device }), ...(threads !== undefined && { threads }) });
