@@ -2,10 +2,7 @@
  * @file metalr for Node: open a network and data, fine-tune with one learning rate per layer, use the result. The layers under it are
  * entries of their own: metalr/graph, metalr/ops, metalr/autodiff, metalr/compile, metalr/runtime.
  */
-import { UsageError } from "./common/errors.js";
-import { metaImages } from "./data/meta.js";
 import { openDataset as openStored } from "./data/open.js";
-import { planSplits, type SplitOptions } from "./data/splits.js";
 import type { Dataset } from "./data/types.js";
 import { isOnnx, openModel as openNamed } from "./models/open.js";
 import type { Model } from "./models/types.js";
@@ -33,6 +30,7 @@ import {
 } from "./records/use-run.js";
 import type { Executor } from "./runtime/types.js";
 import { fineTune as fineTuneWith } from "./training/fine-tune.js";
+import { type OpenedDataset, withFolds } from "./training/folds.js";
 import type { FineTuneOptions, FineTuneResult, TrainingData } from "./training/options.js";
 import type { WeightMatch } from "./weights/index.js";
 
@@ -84,26 +82,6 @@ export async function openModel(name: string, options: OpenModelOptions): Promis
   };
 }
 
-/** How folds are made; see `SplitOptions`. */
-export interface FoldOptions extends Partial<Omit<SplitOptions, "metaData">> {
-  /**
-   * Where MetaLR's validation batches come from: the training images ("train", default), a held-out part of them ("split"), or
-   * another data set with the same classes, such as a few labelled images of the site where the model will be used.
-   */
-  readonly metaData?: SplitOptions["metaData"] | Dataset;
-}
-
-export interface OpenedDataset extends Dataset {
-  /**
-   * One run of the data: a fold of cross-validation (0 …), or 0 for data with official parts. A part of the training images is held
-   * out for choosing the epoch unless `select` is "last" or "test".
-   * @throws {UsageError} there is no such fold; @throws {DataError} `metaData` of other classes
-   */
-  fold(index: number, options?: FoldOptions): TrainingData;
-  /** All runs. */
-  folds(options?: FoldOptions): TrainingData[];
-}
-
 export interface OpenDatasetOptions {
   /** Class names in the order of the labels; default: the file's own, else "0", "1", … */
   readonly classes?: readonly string[];
@@ -120,33 +98,6 @@ export interface OpenDatasetOptions {
 export async function openDataset(path: string, options: OpenDatasetOptions = {}): Promise<OpenedDataset> {
   const dataset = await openStored(path, { ...options, platform: nodePlatform });
   return withFolds(dataset);
-}
-
-/** `fold` and `folds` for a data set made by other means. */
-export function withFolds(dataset: Dataset): OpenedDataset {
-  const folds = ({ metaData = "train", ...o }: FoldOptions = {}): TrainingData[] => {
-    const [from, other] = typeof metaData === "string" ? [metaData, null] : (["train", metaData] as const);
-    const meta = other && metaImages(dataset, other);
-    return planSplits(dataset, { select: "validation", seed: 0, ...o, metaData: from }).map((split) => ({
-      dataset,
-      split,
-      ...(meta && { meta }),
-    }));
-  };
-  return {
-    ...dataset,
-    folds,
-    fold(index, o) {
-      const all = folds(o);
-      const found = all[index];
-      if (found) return found;
-      throw new UsageError(dataset.name, {
-        problem: "there is no such fold",
-        expected: all.length === 1 ? "0" : `0 … ${all.length - 1}`,
-        got: String(index),
-      });
-    },
-  };
 }
 
 /**
@@ -227,6 +178,7 @@ export { exportModel } from "./records/export-model.js";
 export { readRun } from "./records/read.js";
 export type { RunRecord } from "./records/run-record.js";
 export { defaultTransforms } from "./training/default-transforms.js";
+export { type FoldOptions, type OpenedDataset, withFolds } from "./training/folds.js";
 export type {
   FineTuneOptions,
   FineTuneResult,
