@@ -29,7 +29,7 @@ export function autoRgn(options: AutoRgnOptions = {}): Method {
     step: (model, shapes) =>
       defineStep(model, shapes, { initialLr: new Float32Array(model.groups.length).fill(lr) }, (s) => {
         const train = s.loss(s.theta, "train", { batchNorm: "update" });
-        const g = gradients(train.loss, s.theta);
+        const g = s.mean("train", gradients(train.loss, s.theta));
         const begins = greater(s.scalar("epochBegins"), scalar(0.5));
         const rates = where(begins, mul(relativeNorms(s, g), scalar(lr)), s.lr);
         return {

@@ -121,7 +121,7 @@ function constantRates(
       const settings = { initialLr: o.rates(model), ...(o.trained && { trained: o.trained(model) }) };
       return defineStep(model, shapes, settings, (s) => {
         const train = s.loss(s.theta, "train", { batchNorm: o.batchNorm ?? "update" });
-        const g = gradients(train.loss, s.theta);
+        const g = s.mean("train", gradients(train.loss, s.theta));
         return {
           ...optimizer.update(s, g, s.lr),
           buffers: train.buffers,

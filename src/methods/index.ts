@@ -18,18 +18,22 @@ export { type LDogOptions, ldog } from "./ldog.js";
 export { type LinearProbeOptions, linearProbe } from "./linearProbe.js";
 export { initialRates, type MetaLrOptions, type MetaLrVariant, metaLrVariants, metalr } from "./metalr.js";
 export { adam, type Direction, type Optimizer, sgd } from "./optimizers.js";
+export { type GatherPiece, inPieces, microBatches, type StepPieces, type SumSpec } from "./pieces.js";
 export {
   aboutMethod,
   type MethodChoice,
   type MethodName,
+  type MethodOption,
   type MethodSpec,
   methodByName,
   methodNames,
+  optionsOfMethod,
   parseMethod,
 } from "./registry.js";
 export { type ScheduleName, scheduled, scheduleFactor, scheduleNames } from "./schedules.js";
 export { defineStep, inferenceGraph, type PerParameter, type Step, type StepResult } from "./step.js";
 export {
+  type BatchName,
   type Clock,
   type Method,
   phaseAt,

@@ -38,7 +38,7 @@ export function l2sp(options: L2SpOptions = {}): Method {
       return defineStep(model, shapes, { initialLr }, (s) => {
         const train = s.loss(s.theta, "train", { batchNorm: "update" });
         const start = s.slot("start", "weights");
-        const g = gradients(train.loss, s.theta).map((gi, i) => {
+        const g = s.mean("train", gradients(train.loss, s.theta)).map((gi, i) => {
           const p = s.theta[i]!; // one θ, one w⁰ and one parameter a gradient
           const head = s.parameters[i]!.group === model.headGroup;
           return add(gi, head ? mul(p, scalar(beta)) : mul(sub(p, start[i]!), scalar(alpha)));

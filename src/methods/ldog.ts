@@ -39,7 +39,7 @@ export function ldog(options: LDogOptions = {}): Method {
       const d = model.groups.length;
       return defineStep(model, shapes, { initialLr: new Float32Array(d) }, (s) => {
         const train = s.loss(s.theta, "train", { batchNorm: "update" });
-        const g = gradients(train.loss, s.theta);
+        const g = s.mean("train", gradients(train.loss, s.theta));
         const squares = (values: PerParameter): Value =>
           s.perLayer((members) => members.map((i) => dot(values[i]!, values[i]!)).reduce(add, scalar(0))); // one value a parameter
         const start = s.slot("start", "weights");

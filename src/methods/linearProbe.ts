@@ -46,7 +46,7 @@ export function linearProbe(options: LinearProbeOptions = {}): Method {
       return defineStep(model, shapes, { initialLr: rates, trained: isTrained }, (s) => {
         const lrNow = constant({ dtype: "float32", shape: [rates.length], data: inPhase });
         const train = s.loss(s.theta, "train", { batchNorm: probe ? "running" : "update" });
-        const g = gradients(train.loss, s.theta);
+        const g = s.mean("train", gradients(train.loss, s.theta));
         const update = optimizer.update(probe ? withPrefix(s, "probe/") : s, g, lrNow);
         const slots = Object.entries(update.slots).map(([kind, v]) => [probe ? `probe/${kind}` : kind, v]);
         return {

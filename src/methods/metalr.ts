@@ -111,7 +111,7 @@ export function metalr(options: MetaLrOptions = {}): Method {
       const initialLr = initialRates(model.groups.length, model.headGroup, o.lr, o.backboneRatio);
       return defineStep(model, shapes, { initialLr }, (s) => {
         const train = s.loss(s.theta, "train", { batchNorm: "update" });
-        const g = gradients(train.loss, s.theta); // once: for the look-ahead, the hypergradient and the true step
+        const g = s.mean("train", gradients(train.loss, s.theta)); // once: for the look-ahead, the hypergradient and the true step
         const isHead = constant({
           dtype: "float32",
           shape: [model.groups.length],
@@ -138,13 +138,13 @@ export function metalr(options: MetaLrOptions = {}): Method {
         const signed = (v: Value) => (o.lookAhead === -1 ? neg(v) : v);
         let h: Value;
         if (o.normalize === "cosine") {
-          const v = gradients(valid.loss, ahead);
+          const v = s.mean("validation", gradients(valid.loss, ahead));
           const dots = (a: PerParameter, b: PerParameter) => byLayer(a.map((x, i) => dot(x, b[i]!))); // of one length
           const norms = mul(sqrt(dots(v, v)), sqrt(dots(along.u, along.u)));
           h = signed(div(dots(v, along.u), add(norms, scalar(1e-30)))); // a layer without a gradient: 0
         } else {
           // ⟨∂L_val/∂θ̂, u⟩ for every parameter, summed by layer.
-          const sums = signed(byLayer(directional(valid.loss, ahead, along.u)));
+          const sums = s.mean("validation", signed(byLayer(directional(valid.loss, ahead, along.u))));
           h = along.scale ? mul(sums, along.scale) : sums;
         }
         const eta = s.scalar("hyperLr");

@@ -5,7 +5,7 @@ import { input, makeGraph } from "../graph/build.js";
 import type { Value } from "../graph/value.js";
 import { type BatchNormMode, lossNameOf, type Model, type ParameterSpec } from "../models/types.js";
 import { concat, lossOf, reshape, slice } from "../ops/index.js";
-import type { StateSpec, StepProgram, StepShapes } from "./types.js";
+import type { BatchName, StateSpec, StepProgram, StepShapes } from "./types.js";
 
 /** One value for each trained parameter, in the order of the model. */
 export type PerParameter = readonly Value[];
@@ -33,7 +33,12 @@ export interface Step {
   own(name: string, shape: Shape, initial: () => Float32Array): Value;
   scalar(name: string): Value;
   /** Loss of the model at other values of the trained parameters, on the train or the validation batch. */
-  loss(theta: PerParameter, batch: "train" | "validation", o: { batchNorm: BatchNormMode }): LossResult;
+  loss(theta: PerParameter, batch: BatchName, o: { batchNorm: BatchNormMode }): LossResult;
+  /**
+   * Says that values are means over the images of a batch, as the gradients of its loss are: there a step can be cut into
+   * micro-batches. The losses and running statistics that `loss` gives are marked already. @returns the same values
+   */
+  mean<V extends Value | PerParameter>(batch: BatchName, values: V): V;
   /** [d] from one scalar a layer group; `f` gets the numbers of the trained parameters in the group. */
   perLayer(f: (parameters: readonly number[]) => Value): Value;
 }
@@ -93,6 +98,11 @@ export function defineStep(
   const slots = new Map<string, "zeros" | "weights">();
   const own = new Map<string, { readonly shape: Shape; readonly initial: () => Float32Array }>();
   const scalars = new Set<string>();
+  const means: { readonly value: Value; readonly batch: BatchName }[] = [];
+  const mark = (batch: BatchName, values: readonly Value[]): void => {
+    if (lossNameOf(model) !== "cross-entropy") return; // Dice is of the whole batch, not a mean over its images
+    for (const value of values) if (!means.some((m) => m.value === value)) means.push({ value, batch });
+  };
   const lr = declare("state/lr", "float32", [model.groups.length]);
 
   const result = equations({
@@ -109,6 +119,10 @@ export function defineStep(
       own.set(name, { shape, initial });
       return declare(`state/${name}`, "float32", shape);
     },
+    mean(batch, values) {
+      mark(batch, "node" in values ? [values] : values);
+      return values;
+    },
     scalar(name) {
       scalars.add(name);
       return declare(`scalar/${name}`, "float32", []);
@@ -121,7 +135,9 @@ export function defineStep(
       const { logits, buffers } = model.forward((n) => replaced.get(n) ?? valueNamed(n), x, { batchNorm });
       // Classification: one label an image; segmentation: one a position.
       const y = declare(`${batch}/y`, "int64", [logits.shape[0]!, ...logits.shape.slice(2)]); // logits are [N, classes, …]
-      return { loss: lossOf(lossNameOf(model), logits, y), logits, buffers };
+      const loss = lossOf(lossNameOf(model), logits, y);
+      mark(batch, [loss, ...buffers.values()]);
+      return { loss, logits, buffers };
     },
     perLayer: (f) =>
       concat(
@@ -173,6 +189,7 @@ export function defineStep(
     graph: makeGraph(`${model.name} step`, inputs, outputs),
     state,
     scalars: [...scalars],
+    means,
     report: Object.keys(report),
   };
 }

@@ -1,6 +1,6 @@
 /** @file A method of fine-tuning: it derives, from a model, one graph that is a whole training step. */
 import type { DType, Shape, Tensor } from "../common/tensor.js";
-import type { Graph } from "../graph/value.js";
+import type { Graph, Value } from "../graph/value.js";
 import type { Model } from "../models/types.js";
 
 /**
@@ -18,6 +18,9 @@ export interface StateSpec {
   initial(): Tensor;
 }
 
+/** The batches of a step. */
+export type BatchName = "train" | "validation";
+
 /** A whole step as one graph, with everything that it needs and gives; the trainer, the recorder and checkpoints read it from here. */
 export interface StepProgram {
   /**
@@ -27,6 +30,8 @@ export interface StepProgram {
   readonly graph: Graph;
   readonly state: readonly StateSpec[];
   readonly scalars: readonly string[];
+  /** Values of the graph that are means over the images of a batch: where it can be cut into micro-batches (`inPieces`). */
+  readonly means?: readonly { readonly value: Value; readonly batch: BatchName }[];
   /** Names without "report/": trainLoss [], logits, lr [d]; with a validation pass also validationLoss [], hypergradient [d]. */
   readonly report: readonly string[];
 }

@@ -1,10 +1,10 @@
 /** @file The executor on ONNX Runtime; the same API in Node and in the browser, so the module comes from the platform. */
 import type { InferenceSession, Tensor as OrtTensor, TypedTensor } from "onnxruntime-common";
-import { InternalError, RuntimeError } from "../common/errors.js";
+import { RuntimeError } from "../common/errors.js";
 import { type DType, formatShape, sameShape, type Tensor } from "../common/tensor.js";
 import { Emitter } from "../compile/emitter.js";
 import type { Compiled, Port } from "../compile/types.js";
-import type { DeviceTensor, Executor, Feeds, LoadOptions, Program } from "./types.js";
+import type { DeviceMemory, DeviceTensor, Executor, Feeds, LoadOptions, Program } from "./types.js";
 
 /** The parts of onnxruntime-node or onnxruntime-web that we use. */
 export interface OrtModule {
@@ -65,7 +65,7 @@ export function onnxRuntimeExecutor(ort: OrtModule, options: OrtOptions): Execut
     ...(!processors.has(first) && { device: first }),
     load,
     // WebGPU's buffers are the only ones that ONNX Runtime's JavaScript API hands out.
-    ...(first === "webgpu" && { read: reader(load) }),
+    ...(first === "webgpu" && { memory: memoryOf(load) }),
   };
 }
 
@@ -139,28 +139,36 @@ function onDevice({ name, dtype, shape }: Port, value: OrtValue): DeviceTensor {
 }
 
 /**
- * Reads tensors by a program of one Identity each: `getData` of onnxruntime-node 1.30 ends the whole process on a tensor of the
- * device.
+ * Moves tensors by programs of one Identity each: onnxruntime-node 1.30 has no other way to make a tensor on the device, and its
+ * `getData` ends the whole process on one.
  */
-function reader(load: Executor["load"]): NonNullable<Executor["read"]> {
+function memoryOf(load: Executor["load"]): DeviceMemory {
   const programs = new Map<string, Promise<Program>>();
-  return async (tensors) => {
-    if (tensors.size === 0) return new Map();
+  const mover = (tensors: ReadonlyMap<string, Tensor | DeviceTensor>, to: "host" | "device"): Promise<Program> => {
     const ports = [...tensors].map(([name, { dtype, shape }]): Port => ({ name: `in/${name}`, dtype, shape }));
-    const key = JSON.stringify(ports);
-    let copy = programs.get(key);
-    if (!copy) {
+    const key = JSON.stringify([to, ports]);
+    let found = programs.get(key);
+    if (!found) {
       const outputs = ports.map((p) => ({ ...p, name: p.name.replace("in/", "out/"), from: p.name }));
-      copy = load(new Emitter().finish("read", "portable", ports, outputs));
-      programs.set(key, copy);
+      const compiled = new Emitter().finish("move", "portable", ports, outputs);
+      found = load(compiled, to === "device" ? { resident: outputs.map((o) => o.name) } : {});
+      programs.set(key, found);
     }
-    const read = await (await copy).run(Object.fromEntries([...tensors].map(([name, t]) => [`in/${name}`, t])));
-    return new Map(
-      [...tensors.keys()].map((name) => {
-        const t = read[`out/${name}`];
-        if (!t) throw new InternalError(`"${name}" was not read from the device`);
-        return [name, t];
-      }),
-    );
+    return found;
+  };
+  const fed = (tensors: ReadonlyMap<string, Tensor | DeviceTensor>): Feeds =>
+    Object.fromEntries([...tensors].map(([name, t]) => [`in/${name}`, t]));
+  const named = <T>(names: Iterable<string>, moved: Readonly<Record<string, T>>): ReadonlyMap<string, T> =>
+    new Map([...names].map((name) => [name, moved[`out/${name}`]!])); // as many outputs as inputs
+  return {
+    async read(tensors) {
+      if (tensors.size === 0) return new Map();
+      return named(tensors.keys(), await (await mover(tensors, "host")).run(fed(tensors)));
+    },
+    async write(tensors) {
+      if (tensors.size === 0) return new Map();
+      const moved = await (await mover(tensors, "device")).place?.(fed(tensors));
+      return named(tensors.keys(), moved?.device ?? {});
+    },
   };
 }

@@ -4,10 +4,19 @@ import { formatShape, type Shape, sameShape, type Tensor, zeros } from "../commo
 import { reorderWeight } from "../compile/blocked/layout.js";
 import type { Compiled } from "../compile/types.js";
 import type { Graph } from "../graph/value.js";
-import { type Clock, type Method, phaseAt, phasesOf, type StateSpec, type StepShapes } from "../methods/types.js";
+import {
+  type Clock,
+  type Method,
+  phaseAt,
+  phasesOf,
+  type StateSpec,
+  type StepProgram,
+  type StepShapes,
+} from "../methods/types.js";
 import type { Model } from "../models/types.js";
 import { chooseCompiler } from "./lowering.js";
-import type { Executor, Program } from "./types.js";
+import { loadInPieces } from "./micro.js";
+import type { DeviceMemory, DeviceTensor, Executor, LoadOptions, Program, Tensors } from "./types.js";
 
 /** Images float32 [N, C, …] and int64 labels [N, …]. */
 export interface LabelledBatch {
@@ -21,6 +30,11 @@ export type StepReport = Readonly<Record<string, Tensor>>;
 export interface StepperOptions {
   /** Graph → bytes; default the fastest lowering that the executor can run. */
   readonly compile?: (graph: Graph) => Compiled;
+  /**
+   * Images at once, at most: larger batches are gone through in micro-batches, with less memory and the same step (to rounding), but
+   * for batch norm, which sees each micro-batch's statistics. Default: whole batches.
+   */
+  readonly microBatch?: number | undefined;
 }
 
 interface Prepared {
@@ -40,6 +54,9 @@ export class Stepper {
   private fullBatch = 0;
   /** `current` in C order, until it changes. */
   private inOrder: ReadonlyMap<string, Tensor> | null = null;
+  /** State on the executor's device, where it has a memory of its own; `current` then lags behind until `sync`. */
+  private onDevice = new Map<string, DeviceTensor>();
+  private lags = false;
   /** Block of each state tensor that the compiled step keeps in the blocked weight layout. */
   private readonly blocks = new Map<string, number>();
 
@@ -51,11 +68,10 @@ export class Stepper {
   ) {}
 
   private async prepare(shapes: StepShapes): Promise<Prepared> {
-    const step = this.method.step(this.model, shapes);
     const compile = this.options.compile ?? (await chooseCompiler(this.executor)).compile;
     const images = shapes.train[0] ?? 0;
     this.fullBatch = Math.max(this.fullBatch, images);
-    const program = await this.executor.load(compile(step.graph), { seldom: images < this.fullBatch });
+    const { program, step } = await this.load(shapes, compile, images < this.fullBatch);
     // The layout depends on a tensor's shape alone, so every compiled step of one stepper agrees on it.
     for (const { name, block } of program.compiled.inputs) {
       if (block !== undefined && name.startsWith("state/")) this.blocks.set(name.slice("state/".length), block);
@@ -63,11 +79,33 @@ export class Stepper {
     this.inOrder = null;
     for (const spec of step.state) {
       if (!this.current.has(spec.name)) this.current.set(spec.name, this.reorder(spec.name, spec.initial(), "pack"));
-      if (spec.changes && !this.spare.has(spec.name)) {
+      if (spec.changes && !this.executor.memory && !this.spare.has(spec.name)) {
         this.spare.set(spec.name, zeros(spec.dtype, spec.shape) as Tensor); // a TensorOf of some dtype is a Tensor
       }
     }
     return { program, state: step.state };
+  }
+
+  /** The step of these batches as one program, whole or in micro-batches. */
+  private async load(
+    shapes: StepShapes,
+    compile: (graph: Graph) => Compiled,
+    seldom: boolean,
+  ): Promise<{ readonly program: Program; readonly step: StepProgram }> {
+    const { executor, model, method } = this;
+    const { microBatch } = this.options;
+    const kept = (step: StepProgram): LoadOptions => ({
+      seldom,
+      ...(executor.memory && {
+        resident: step.state.filter((s) => s.changes && isKept(s.name)).map((s) => `next/${s.name}`),
+      }),
+    });
+    const largest = Math.max(shapes.train[0] ?? 0, shapes.validation?.[0] ?? 0);
+    if (microBatch !== undefined && largest > microBatch) {
+      return loadInPieces({ executor, compile, model, method, shapes, microBatch }, kept);
+    }
+    const step = method.step(model, shapes);
+    return { program: await executor.load(compile(step.graph), kept(step)), step };
   }
 
   /**
@@ -112,7 +150,7 @@ export class Stepper {
       shapes.validation = validation.x.shape;
     }
     const { program, state } = await this.programFor(shapes);
-    const inputs: Record<string, Tensor> = { "train/x": train.x, "train/y": train.y };
+    const inputs: Record<string, Tensor | DeviceTensor> = { "train/x": train.x, "train/y": train.y };
     if (shapes.validation && validation) {
       inputs["validation/x"] = validation.x;
       inputs["validation/y"] = validation.y;
@@ -123,13 +161,11 @@ export class Stepper {
     const into: Record<string, Tensor> = {};
     for (const { name, changes } of state) {
       inputs[`state/${name}`] = this.current.get(name)!; // prepare made it
-      if (changes) into[`next/${name}`] = this.spare.get(name)!;
+      const next = changes && this.spare.get(name);
+      if (next) into[`next/${name}`] = next;
     }
-    const outputs = await program.run(inputs, into);
-    const report: Record<string, Tensor> = {};
-    for (const [name, t] of Object.entries(outputs)) {
-      if (name.startsWith("report/")) report[name.slice("report/".length)] = t;
-    }
+    if (this.executor.memory) return this.stepOnDevice(this.executor.memory, { program, state }, inputs, clock);
+    const report = reportOf(await program.run(inputs, into));
     this.refuseNotANumber(report, clock);
     this.inOrder = null;
     for (const { name, changes } of state) {
@@ -139,6 +175,50 @@ export class Stepper {
       this.spare.set(name, now);
     }
     return report;
+  }
+
+  /** The same with the state on the device: only batches go there, and only the report comes back. */
+  private async stepOnDevice(
+    memory: DeviceMemory,
+    { program, state }: Prepared,
+    inputs: Record<string, Tensor | DeviceTensor>,
+    clock: Clock,
+  ): Promise<StepReport> {
+    const absent = state.filter(({ name }) => isKept(name) && !this.onDevice.has(name));
+    const values = new Map(absent.map(({ name }) => [name, this.current.get(name)!])); // prepare made it
+    for (const [name, t] of await memory.write(values)) this.onDevice.set(name, t);
+    for (const { name } of state) {
+      const t = this.onDevice.get(name);
+      if (t) inputs[`state/${name}`] = t;
+    }
+    if (!program.place) throw new InternalError("an executor with a memory of its own runs no program there");
+    const { host, device } = await program.place(inputs);
+    const report = reportOf(host);
+    try {
+      this.refuseNotANumber(report, clock);
+    } catch (error) {
+      for (const t of Object.values(device)) t.dispose();
+      throw error;
+    }
+    this.inOrder = null;
+    for (const { name, changes } of state) {
+      if (!changes) continue;
+      const [moved, here] = [device[`next/${name}`], host[`next/${name}`]];
+      if (moved) {
+        this.onDevice.get(name)?.dispose();
+        this.onDevice.set(name, moved);
+        this.lags = true;
+      } else if (here) this.current.set(name, here);
+    }
+    return report;
+  }
+
+  /** Brings the state home from a device; call it before `state` is read after steps. Does nothing on the processor. */
+  async sync(): Promise<void> {
+    if (!this.lags || !this.executor.memory) return;
+    for (const [name, t] of await this.executor.memory.read(this.onDevice)) this.current.set(name, t);
+    this.lags = false;
+    this.inOrder = null;
   }
 
   private refuseNotANumber(report: StepReport, clock: Clock): void {
@@ -164,6 +244,7 @@ export class Stepper {
 
   /** The state by name, in C order; some tensors are the stepper's own: copy what must outlive the next step. */
   get state(): ReadonlyMap<string, Tensor> {
+    if (this.lags) throw new InternalError("the state is on the device: call sync() first");
     this.inOrder ??= new Map([...this.current].map(([name, t]) => [name, this.reorder(name, t, "unpack")]));
     return this.inOrder;
   }
@@ -197,6 +278,7 @@ export class Stepper {
         });
       }
     }
+    this.leaveDevice();
     this.inOrder = null;
     for (const name of this.current.keys()) {
       const saved = state.get(name)!; // checked above
@@ -205,10 +287,29 @@ export class Stepper {
     }
   }
 
+  private leaveDevice(): void {
+    for (const t of this.onDevice.values()) t.dispose();
+    this.onDevice.clear();
+    this.lags = false;
+  }
+
   async close(): Promise<void> {
+    this.leaveDevice();
     for (const p of this.prepared.values()) await (await p).program.close();
     this.prepared.clear();
   }
+}
+
+/** Rates are read and written between steps; the rest stays where it is computed. */
+const isKept = (name: string): boolean => name !== "lr" && name !== "effectiveLr";
+
+/** The report among a step's outputs. */
+function reportOf(outputs: Tensors): StepReport {
+  const report: Record<string, Tensor> = {};
+  for (const [name, t] of Object.entries(outputs)) {
+    if (name.startsWith("report/")) report[name.slice("report/".length)] = t;
+  }
+  return report;
 }
 
 const lossNames = {

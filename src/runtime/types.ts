@@ -8,7 +8,7 @@ export type DeviceName = (typeof deviceNames)[number];
 
 export type Tensors = Readonly<Record<string, Tensor>>;
 
-/** A tensor in the memory of an executor's device; its data are read by `Executor.read`. */
+/** A tensor in the memory of an executor's device; its data are read by `Executor.memory`. */
 export interface DeviceTensor {
   readonly dtype: DType;
   readonly shape: Shape;
@@ -37,7 +37,7 @@ export interface Program {
    * @throws {RuntimeError} when the engine fails, or a tensor does not fit its port
    */
   run(inputs: Feeds, into?: Tensors): Promise<Tensors>;
-  /** One run whose resident outputs stay on the device; all outputs are new. Present where the executor has `read`. */
+  /** One run whose resident outputs stay on the device; all outputs are new. Present where the executor has `memory`. */
   place?(inputs: Feeds): Promise<Placed>;
   close(): Promise<void>;
 }
@@ -48,8 +48,14 @@ export interface LoadOptions {
    * instead of waiting for the next one. About a fifth slower. Default false.
    */
   readonly seldom?: boolean;
-  /** Names of outputs that stay in the device's memory, for executors that have one (`read`). Default none. */
+  /** Names of outputs that stay in the device's memory, for executors that have one (`memory`). Default none. */
   readonly resident?: readonly string[];
+}
+
+/** Between the host's memory and the device's. */
+export interface DeviceMemory {
+  read(tensors: ReadonlyMap<string, DeviceTensor>): Promise<ReadonlyMap<string, Tensor>>;
+  write(tensors: ReadonlyMap<string, Tensor>): Promise<ReadonlyMap<string, DeviceTensor>>;
 }
 
 export interface Executor {
@@ -58,6 +64,6 @@ export interface Executor {
   /** What computes: "webgpu", "cuda", …; absent or "cpu": the processor. */
   readonly device?: string;
   load(compiled: Compiled, options?: LoadOptions): Promise<Program>;
-  /** Copies of tensors on the device; absent where tensors cannot stay there. */
-  read?(tensors: ReadonlyMap<string, DeviceTensor>): Promise<ReadonlyMap<string, Tensor>>;
+  /** The device's own memory; absent where tensors cannot stay there between runs. */
+  readonly memory?: DeviceMemory;
 }
