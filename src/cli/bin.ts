@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /** @file The command `metalr`: the only file that prints and exits. */
-import { spawn } from "node:child_process";
+import { fork, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { availableParallelism, freemem } from "node:os";
 import { nodePlatform } from "../platform/node/index.js";
-import type { Host } from "./command.js";
+import type { Channel, ChildProgram, Host } from "./command.js";
 import { exitCodes } from "./exit-codes.js";
 import { main } from "./main.js";
 
@@ -49,7 +50,49 @@ const host: Host = {
   executor: async (choice) => (await import("../platform/node/executor.js")).openExecutor(choice),
   rasterize: async (svg) => (await import("../platform/node/raster.js")).svgToPng(svg),
   open: showFile,
+  machine: () => ({
+    cores: availableParallelism(),
+    // Of the container where there is one; Node before 20.13 knows that of the machine only.
+    freeBytes: process.availableMemory?.() ?? freemem(),
+    peakBytes: process.resourceUsage().maxRSS * 1024,
+  }),
+  start: startProgram,
+  ...(process.send && { parent: parentProcess() }),
 };
+
+/** This program again, in a process that ends with this one. */
+function startProgram(argv: readonly string[]): ChildProgram {
+  const child = fork(process.argv[1] ?? "", argv, {
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+  });
+  return {
+    send: (message) => {
+      if (child.connected) child.send(message as object, () => {}); // one that is gone is told by `closed`
+    },
+    listen({ message, closed }) {
+      child.on("message", message);
+      child.once("error", (error) => closed(error.message));
+      child.once("exit", (code, signal) => closed(signal ?? `exit code ${code}`));
+    },
+    kill: () => child.kill("SIGKILL"),
+  };
+}
+
+function parentProcess(): Channel {
+  return {
+    send: (message) => {
+      if (process.connected) process.send?.(message, undefined, undefined, () => {});
+    },
+    listen({ message, closed }) {
+      process.on("message", message);
+      process.once("disconnect", () => {
+        closed("disconnected");
+        process.exit(exitCodes.error); // native code may be in the middle of a step: nobody waits for it
+      });
+    },
+  };
+}
 
 /** Opens a file with the desktop's program for it; false where there is none, or no display. */
 async function showFile(path: string): Promise<boolean> {

@@ -5,6 +5,20 @@ import type { TextStyle } from "../records/text.js";
 import type { Executor } from "../runtime/types.js";
 import type { OptionSpec, OptionValues } from "./options.js";
 
+/** A way to another process of this program; messages are structured clones, in order. */
+export interface Channel {
+  /** Nothing happens where the other side is gone. */
+  send(message: unknown): void;
+  /** `closed` is called once: the other side is gone, in words how. */
+  listen(on: { message(message: unknown): void; closed(how: string): void }): void;
+}
+
+/** A process that was started by this one. */
+export interface ChildProgram extends Channel {
+  /** Ends it at once. */
+  kill(): void;
+}
+
 /** What the program sees of the machine and of the person before it. Tests bring their own. */
 export interface Host {
   readonly platform: Platform;
@@ -28,6 +42,12 @@ export interface Host {
   readonly versions: Readonly<Record<string, string>>;
   /** What runs the graphs, made where it is first needed. @throws {RuntimeError} a device that is not there */
   executor(choice: ExecutorChoice): Promise<Executor>;
+  /** Cores that may be used, memory that is free, and the most that this process has had so far, in bytes. */
+  machine?(): { readonly cores: number; readonly freeBytes: number; readonly peakBytes: number };
+  /** Starts this program again with another command line, to talk to; absent where that is not possible. */
+  start?(argv: readonly string[]): ChildProgram;
+  /** The way to the process that started this one so. */
+  readonly parent?: Channel;
   /** SVG to PNG. */
   rasterize(svg: string): Promise<Uint8Array>;
   /** Shows a file as the desktop would; false where there is no display. */

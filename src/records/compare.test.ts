@@ -60,7 +60,8 @@ function plan(
     methods,
     seeds: [1, 2, 3],
     grid: [1],
-    open: async () => ({ splits, train: (c: Cell) => train(c, figure(c), select), close: async () => {} }),
+    prepare: async () => ({ splits }),
+    train: (c: Cell) => train(c, figure(c), select),
     ...rest,
   } satisfies ComparisonPlan;
 }

@@ -27,12 +27,12 @@ export interface Cell {
   readonly folder: string;
 }
 
-/** One data set opened for one seed. */
-export interface OpenedCells {
+/** What is known of a data set before anything is trained on it. */
+export interface PreparedData {
   readonly splits: readonly string[];
-  /** Trains a cell into its folder, or goes on with it. @returns false when it was stopped */
-  train(cell: Cell): Promise<boolean>;
-  close(): Promise<void>;
+  /** Refuses a finished training that is of other images or options than this comparison's. @throws {MetalrError} */
+  check?(cell: Cell, record: RunRecord): Promise<void>;
+  close?(): Promise<void>;
 }
 
 export interface ComparisonPlan {
@@ -44,13 +44,30 @@ export interface ComparisonPlan {
   readonly seeds: readonly number[];
   /** Factors on the learning rate that every method tries with the first seed; [1] tries nothing. */
   readonly grid: readonly number[];
-  open(data: string, seed: number): Promise<OpenedCells>;
+  /** Called once for each data set, one after the other, before the first training. */
+  prepare(data: string): Promise<PreparedData>;
+  /** Called before each training of a job (0 … jobs − 1); false ends the job, the others take over its work. */
+  readonly mayTake?: (job: number) => Promise<boolean>;
+  /**
+   * Trains a cell into its folder, or goes on with it. The signal stops it gently, also because another job failed.
+   * @returns false when it was stopped
+   */
+  train(cell: Cell, job: number, signal: AbortSignal): Promise<boolean>;
   readonly signal?: AbortSignal;
   /** Called before every cell that counts, finished ones included. */
   readonly onCell?: (
     cell: Cell,
-    progress: { readonly done: number; readonly of: number; readonly finished: boolean },
+    progress: { readonly done: number; readonly of: number; readonly finished: boolean; readonly job: number },
   ) => void;
+  /**
+   * Called once, before the first training: how many there are, those of them that are finished already, and those that are not.
+   * @returns how many jobs train at once; without this it is one. What comes out is the same
+   */
+  readonly begin?: (work: {
+    readonly of: number;
+    readonly finished: readonly FinishedCell[];
+    readonly waiting: readonly Pick<Cell, "data" | "method">[];
+  }) => number;
 }
 
 export interface FinishedCell extends Cell {
@@ -96,68 +113,196 @@ export const cellFolder = (root: string, c: Omit<Cell, "folder">): string =>
  *
  * @returns null when it was stopped
  * @throws {UsageError} nothing to compare, names that fall together, a grid without validation images to choose by
+ * @throws what a training throws; the others are stopped gently before
  */
 export async function runComparison(o: ComparisonPlan): Promise<FinishedComparison | null> {
   check(o);
-  const cells: FinishedCell[] = [];
-  const tuning: Tuning[] = [];
-  let [trainings, done] = [0, 0];
+  const known = new Map<string, RunRecord>();
+  const splits = new Map<string, readonly string[]>();
   for (const data of o.data) {
-    const factors = new Map<string, number>();
-    for (const seed of o.seeds) {
-      if (o.signal?.aborted) return null;
-      const opened = await o.open(data, seed);
-      try {
-        const first = seed === o.seeds[0];
-        const perSeed = o.methods.length * opened.splits.length;
-        const total = o.data.length * perSeed * (o.grid.length + o.seeds.length - 1);
-        /** A method's cells at one factor; null when stopped. */
-        const train = async (method: string, factor: number): Promise<FinishedCell[] | null> => {
-          const out: FinishedCell[] = [];
-          for (const split of opened.splits) {
-            const place = { data, method, factor, seed, split };
-            const cell = { ...place, folder: cellFolder(o.folder, place) };
-            if (o.signal?.aborted) return null;
-            const before = await finishedRecord(o.files, cell.folder);
-            o.onCell?.(cell, { done: done++, of: total, finished: before !== null });
-            if (before === null && !(await opened.train(cell))) return null;
-            const record = before ?? (await finishedRecord(o.files, cell.folder));
-            if (record === null) return null;
-            trainings++;
-            out.push({ ...cell, record });
-          }
-          return out;
-        };
-        for (const { key } of o.methods) {
-          if (!first) {
-            const trained = await train(key, factors.get(key) ?? 1);
-            if (trained === null) return null;
-            cells.push(...trained);
-            continue;
-          }
-          const tried: { factor: number; validation: number; cells: FinishedCell[] }[] = [];
-          for (const factor of o.grid) {
-            const trained = await train(key, factor);
-            if (trained === null) return null;
-            tried.push({ factor, validation: validationOf(trained), cells: trained });
-          }
-          const best = tried.reduce((a, b) => (b.validation > a.validation ? b : a));
-          if (o.grid.length > 1 && !Number.isFinite(best.validation)) throw noValidation();
-          factors.set(key, best.factor);
-          cells.push(...best.cells);
-          tuning.push({
-            data,
-            method: key,
-            tried: tried.map(({ factor, validation }) => ({ factor, validation })),
-            chosen: best.factor,
-          });
-        }
-      } finally {
-        await opened.close();
+    if (o.signal?.aborted) return null;
+    const prepared = await o.prepare(data);
+    try {
+      splits.set(data, prepared.splits);
+      for (const cell of possibleCells(o, data, prepared.splits)) {
+        const record = await finishedRecord(o.files, cell.folder);
+        if (record === null) continue;
+        await prepared.check?.(cell, record);
+        known.set(cell.folder, record);
       }
+    } finally {
+      await prepared.close?.();
     }
   }
-  return { cells, tuning, trainings };
+  return new Comparing(o, splits, known).run();
+}
+
+/** Every cell that may be needed: each seed with each factor. */
+function* possibleCells(o: ComparisonPlan, data: string, splits: readonly string[]): Generator<Cell> {
+  for (const seed of o.seeds)
+    for (const { key: method } of o.methods)
+      for (const factor of o.grid) for (const split of splits) yield placed(o, { data, method, factor, seed, split });
+}
+
+const placed = ({ folder }: ComparisonPlan, cell: Omit<Cell, "folder">): Cell => ({
+  ...cell,
+  folder: cellFolder(folder, cell),
+});
+
+/** A training in the order of one job alone; its factor is null until the method's is chosen. */
+interface Task extends Omit<Cell, "folder" | "factor"> {
+  readonly factor: number | null;
+}
+
+/** The trainings of a comparison, by as many jobs as are wanted. */
+class Comparing {
+  private readonly left: Task[];
+  private readonly total: number;
+  private readonly finished = new Map<string, FinishedCell>();
+  private readonly tuning = new Map<string, Tuning>();
+  private readonly stop = new AbortController();
+  private started = 0;
+  private failure: { readonly error: unknown } | null = null;
+  /** Resolved, and made anew, whenever a training has ended. */
+  private ended = gate();
+
+  constructor(
+    private readonly o: ComparisonPlan,
+    private readonly splits: ReadonlyMap<string, readonly string[]>,
+    private readonly known: ReadonlyMap<string, RunRecord>,
+  ) {
+    this.left = o.data.flatMap((data) =>
+      o.seeds.flatMap((seed, s) =>
+        o.methods.flatMap(({ key: method }) =>
+          (s === 0 ? o.grid : [null]).flatMap((factor) =>
+            (splits.get(data) ?? []).map((split) => ({ data, seed, method, factor, split })),
+          ),
+        ),
+      ),
+    );
+    this.total = this.left.length;
+  }
+
+  async run(): Promise<FinishedComparison | null> {
+    const { o, known } = this;
+    const stop = () => this.stop.abort();
+    if (o.signal?.aborted) return null;
+    o.signal?.addEventListener("abort", stop);
+    const cells = o.data.flatMap((data) => [...possibleCells(o, data, this.splits.get(data) ?? [])]);
+    const finished = cells.flatMap((cell) => {
+      const record = known.get(cell.folder);
+      return record ? [{ ...cell, record }] : [];
+    });
+    // A later seed's factor is not known yet: such a training counts as finished where any of its factors is.
+    const has = (t: Task) =>
+      finished.some(
+        (f) =>
+          f.data === t.data &&
+          f.method === t.method &&
+          f.seed === t.seed &&
+          f.split === t.split &&
+          (t.factor ?? f.factor) === f.factor,
+      );
+    const jobs = o.begin?.({ of: this.total, finished, waiting: this.left.filter((t) => !has(t)) }) ?? 1;
+    try {
+      await Promise.all(Array.from({ length: jobs }, (_, job) => this.work(job)));
+    } finally {
+      o.signal?.removeEventListener("abort", stop);
+    }
+    if (this.failure !== null) throw this.failure.error;
+    return this.left.length > 0 || this.finished.size < this.total ? null : this.conclude();
+  }
+
+  private async work(job: number): Promise<void> {
+    const { o } = this;
+    try {
+      while (this.left.length > 0 && !this.stop.signal.aborted) {
+        if (!((await o.mayTake?.(job)) ?? true)) return;
+        if (this.stop.signal.aborted || this.left.length === 0) return;
+        const cell = this.take();
+        if (cell === null) {
+          await this.ended.promise;
+          continue;
+        }
+        const before = this.known.get(cell.folder) ?? null;
+        o.onCell?.(cell, { done: this.started++, of: this.total, finished: before !== null, job });
+        const trained = before !== null || (await o.train(cell, job, this.stop.signal));
+        const record = before ?? (trained ? await finishedRecord(o.files, cell.folder) : null);
+        if (record === null) {
+          this.stop.abort(); // it was stopped: so are the others
+          return;
+        }
+        this.finished.set(cell.folder, { ...cell, record });
+        this.tune(cell);
+      }
+    } catch (error) {
+      this.failure ??= { error };
+      this.stop.abort();
+    } finally {
+      this.tell();
+    }
+  }
+
+  /** Wakes the jobs that wait for a factor. */
+  private tell(): void {
+    const { open } = this.ended;
+    this.ended = gate();
+    open();
+  }
+
+  /** The next training whose factor is known; null where others have to end first, or none is left. */
+  private take(): Cell | null {
+    const factorOf = (t: Task) => t.factor ?? this.tuning.get(`${t.data}\n${t.method}`)?.chosen ?? null;
+    const at = this.left.findIndex((t) => factorOf(t) !== null);
+    const task = this.left[at];
+    if (task === undefined) return null;
+    this.left.splice(at, 1);
+    return placed(this.o, { ...task, factor: factorOf(task) ?? 1 });
+  }
+
+  /** Chooses the method's factor once the first seed's trainings are all there. */
+  private tune({ data, method }: Cell): void {
+    const { o } = this;
+    const key = `${data}\n${method}`;
+    const seed = o.seeds[0] ?? 0;
+    const of = (factor: number) =>
+      (this.splits.get(data) ?? []).map((split) =>
+        this.finished.get(placed(o, { data, method, factor, seed, split }).folder),
+      );
+    const all = o.grid.map((factor) => ({ factor, cells: of(factor).filter((c) => c !== undefined) }));
+    if (!this.tuning.has(key) && all.every(({ factor, cells }) => cells.length === of(factor).length)) {
+      const tried = all.map(({ factor, cells }) => ({ factor, validation: validationOf(cells) }));
+      const best = tried.reduce((a, b) => (b.validation > a.validation ? b : a));
+      if (o.grid.length > 1 && !Number.isFinite(best.validation)) throw noValidation();
+      this.tuning.set(key, { data, method, tried, chosen: best.factor });
+    }
+    this.tell();
+  }
+
+  /** In the order of one job, however many there were. */
+  private conclude(): FinishedComparison {
+    const { o } = this;
+    const tuning = o.data.flatMap((data) => o.methods.flatMap(({ key }) => this.tuning.get(`${data}\n${key}`) ?? []));
+    const cells = o.data.flatMap((data) =>
+      o.seeds.flatMap((seed) =>
+        o.methods.flatMap(({ key: method }) =>
+          (this.splits.get(data) ?? []).flatMap((split) => {
+            const factor = this.tuning.get(`${data}\n${method}`)?.chosen ?? 1;
+            return this.finished.get(placed(o, { data, method, factor, seed, split }).folder) ?? [];
+          }),
+        ),
+      ),
+    );
+    return { cells, tuning, trainings: this.total };
+  }
+}
+
+function gate(): { readonly promise: Promise<void>; readonly open: () => void } {
+  let open = () => {};
+  const promise = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { promise, open };
 }
 
 /** The record of a run that is finished, else null. */

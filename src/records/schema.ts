@@ -103,6 +103,8 @@ export interface RunConfig {
   readonly versions: Readonly<Record<string, string>>;
   /** The command line, where there was one. */
   readonly command?: string;
+  /** What decides the bits of the run, one key a fact (`Snapshot.identity`). */
+  readonly identity?: Readonly<Record<string, unknown>>;
 }
 
 /** The content of run.json. */
@@ -134,6 +136,7 @@ const runInfoSchema: z.ZodType<RunInfo> = z.object({
   classes: z.array(text),
   versions: z.record(text, text),
   command: text.exactOptional(),
+  identity: anything.exactOptional(),
 });
 
 /** Mean and sample standard deviation over folds; null where no fold has the figure, deviation null for one fold. */

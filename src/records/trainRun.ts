@@ -2,6 +2,7 @@
 import { FileError, UsageError } from "../common/errors.js";
 import { withWeights } from "../models/build.js";
 import type { FileSystem } from "../platform/types.js";
+import { chooseCompiler } from "../runtime/lowering.js";
 import { fineTune } from "../training/fine-tune.js";
 import type { FineTuneResult, Snapshot, TestResult } from "../training/options.js";
 import { type Resolved, resolveTraining } from "../training/settings.js";
@@ -49,7 +50,8 @@ export async function trainRun(folder: string, o: TrainRunOptions): Promise<Trai
     // It died before its first checkpoint, so nothing of it is continued, its options neither.
     for (const name of [runFiles.info, runFiles.tensorBoard]) await files.remove(join(folder, name));
   }
-  const recorder = await createRun(folder, { ...recording, config: configOf(o, resolved) });
+  const lowering = o.compile ? "given" : (await chooseCompiler(o.executor)).lowering;
+  const recorder = await createRun(folder, { ...recording, config: configOf(o, resolved, lowering) });
   return { folder, ...(await record(recorder, o, resolved, null)) };
 }
 
@@ -136,7 +138,7 @@ async function writeProducts(recorder: RunRecorder, o: TrainRunOptions, result: 
   await o.platform.files.writeAtomic(join(recorder.folder, modelFile), onnx);
 }
 
-function configOf(o: TrainRunOptions, { settings, transforms }: Resolved): RunConfig {
+function configOf(o: TrainRunOptions, { settings, transforms, identity }: Resolved, lowering: string): RunConfig {
   const { dataset, split, meta } = o.data;
   const { select, ...others } = settings;
   const { bounds, ...methodOptions } = o.method.options;
@@ -165,8 +167,9 @@ function configOf(o: TrainRunOptions, { settings, transforms }: Resolved): RunCo
     },
     groups: o.model.groups,
     classes: dataset.classes,
-    versions: { ...o.versions, executor: o.executor.description },
+    versions: { ...o.versions, executor: o.executor.description, lowering },
     ...(o.command !== undefined && { command: o.command }),
+    identity: JSON.parse(identity) as Record<string, unknown>, // `identityOf` makes an object
   };
 }
 

@@ -3,9 +3,10 @@ import { TrainingError, UsageError } from "../common/errors.js";
 import { fingerprintOf } from "../data/fingerprint.js";
 import { checkImages } from "../data/preparer.js";
 import type { Method } from "../methods/types.js";
-import type { Model } from "../models/types.js";
+import { lossNameOf, type Model } from "../models/types.js";
 import { defaultTransforms } from "./default-transforms.js";
 import type { FineTuneOptions, TrainingData, TrainingSettings, Transforms } from "./options.js";
+import { volumeTransforms } from "./volume-transforms.js";
 
 /** Every setting with the value that it has. */
 export type Settings = Required<TrainingSettings>;
@@ -14,6 +15,7 @@ export type Settings = Required<TrainingSettings>;
 export const defaultSettings: Settings = {
   epochs: 30,
   batchSize: 128,
+  microBatch: 0,
   seed: 0,
   workers: 1,
   select: "validation",
@@ -32,13 +34,14 @@ export function settingsOf(o: TrainingSettings): Settings {
     }),
   );
   const settings: Settings = { ...defaultSettings, ...given };
-  const whole = (name: "epochs" | "batchSize" | "workers" | "valInterval" | "checkpointEvery", min: number) => {
+  const whole = (name: "epochs" | "batchSize" | "microBatch" | "workers" | "valInterval" | "checkpointEvery", min: number) => {
     const value = settings[name];
     if (Number.isSafeInteger(value) && value >= min) return;
     throw new UsageError(name, { problem: `is not a whole number ≥ ${min}`, got: String(value) });
   };
   whole("epochs", 1);
   whole("batchSize", 1);
+  whole("microBatch", 0);
   whole("workers", 0);
   whole("valInterval", 1);
   whole("checkpointEvery", 0);
@@ -69,7 +72,27 @@ function checkTogether(
   const refuse = (where: string, problem: string, facts: { expected?: string; got?: string; hint?: string }): never => {
     throw new UsageError(where, { problem, ...facts });
   };
-  if (model.task !== "classification") refuse(model.name, "is no network for classification", { got: model.task });
+  const pixels = dataset.segmentation !== undefined;
+  if (model.task === "classification" && pixels) {
+    refuse(model.name, "is a network for classification, and the data have a class for every pixel or voxel", {
+      hint: "choose a network for segmentation: unet2d, unet3d, or an .onnx file of one",
+    });
+  }
+  if (model.task === "segmentation" && !pixels) {
+    refuse(model.name, "is a network for segmentation, and the data have one class an image", {
+      hint: "give a folder with images/ and labels/",
+    });
+  }
+  if (settings.microBatch === 1 && model.buffers.length > 0) {
+    refuse("microBatch", "one image alone has no batch statistics, which the network's batch norm needs", {
+      expected: "2 or more images",
+    });
+  }
+  if (settings.microBatch > 0 && lossNameOf(model) !== "cross-entropy") {
+    refuse("microBatch", `has no meaning with the loss ${lossNameOf(model)}, which is of a whole batch at once`, {
+      hint: "leave micro-batches out and use smaller batches, or train by cross-entropy",
+    });
+  }
   if (model.classes !== dataset.classes.length) {
     refuse(model.name, "has another number of classes than the data", {
       expected: `${dataset.classes.length} (${dataset.classes.join(", ")})`,
@@ -85,13 +108,13 @@ function checkTogether(
       });
     }
     const { size } = model.input;
-    if (size && (size[0] !== spec.size[0] || size[1] !== spec.size[1])) {
+    if (size && size.join() !== spec.size.join()) {
       refuse("transforms", "give images of another size than the network takes", {
         expected: size.join("×"),
         got: spec.size.join("×"),
       });
     }
-    if (spec.size.some((n, axis) => n !== evaluation.size[axis])) {
+    if (!pixels && spec.size.some((n, axis) => n !== evaluation.size[axis])) {
       refuse("transforms", "give training images another size than those of evaluation", {
         expected: evaluation.size.join("×"),
         got: spec.size.join("×"),
@@ -115,6 +138,14 @@ function checkTogether(
     refuse("metaDisjoint", "needs the group (patient, video) of every image, and the data have none", {
       hint: "give them with a groups file",
     });
+  }
+  if (pixels && meta) {
+    refuse("meta data", "from another data set are not there for segmentation yet", {
+      hint: "draw them from the training images (train), or hold out a part (split)",
+    });
+  }
+  if (pixels && settings.metaBatches === "balanced") {
+    refuse("metaBatches", "balanced by class is for images that have one class", { hint: "leave it out" });
   }
   if (method.needsValidation && meta) checkImages(meta.dataset, evaluation);
   if (method.needsValidation && (meta?.indices ?? split.meta).length === 0) {
@@ -142,8 +173,12 @@ export async function resolveTraining(
   const settings = settingsOf(o);
   const { dataset, split } = o.data;
   const size = o.imageSize && { size: o.imageSize };
-  const transforms =
-    o.transforms ?? (await defaultTransforms({ model: o.model, dataset, train: split.train, ...size }));
+  const { model } = o;
+  const usual = () =>
+    dataset.segmentation
+      ? volumeTransforms({ model, dataset, train: split.train })
+      : defaultTransforms({ model, dataset, train: split.train, ...size });
+  const transforms = o.transforms ?? (await usual());
   checkTogether(o, transforms, settings);
   return { settings, transforms, identity: await identityOf(o, transforms, settings) };
 }
@@ -155,9 +190,10 @@ async function identityOf(
   settings: Settings,
 ): Promise<string> {
   const { split, dataset, meta } = o.data;
-  const { epochs, batchSize, seed, select, valInterval, metaBatches, metaDisjoint } = settings;
+  const { epochs, batchSize, microBatch, seed, select, valInterval, metaBatches, metaDisjoint } = settings;
   return JSON.stringify({
     model: o.model.config,
+    ...(o.model.task === "segmentation" && { loss: lossNameOf(o.model) }),
     groups: o.model.groups,
     method: o.method.name,
     methodOptions: o.method.options,
@@ -168,6 +204,7 @@ async function identityOf(
     transforms: { train: transforms.train, evaluation: transforms.evaluation },
     epochs,
     batchSize,
+    ...(microBatch > 0 && { microBatch }),
     seed,
     select,
     valInterval,
@@ -176,8 +213,16 @@ async function identityOf(
   });
 }
 
-/** @throws {TrainingError} naming the first fact in which a snapshot differs from the run that wants to continue it */
-export function checkIdentity(saved: string, now: string): void {
+/**
+ * @param where what is of another run, for the message
+ * @throws {TrainingError} naming the first fact in which a snapshot differs from the run that wants to continue it
+ */
+export function checkIdentity(
+  saved: string,
+  now: string,
+  where = "checkpoint",
+  hint = "resume with the options that the run was started with, or start a new run",
+): void {
   if (saved === now) return;
   const facts = (json: string): Record<string, unknown> => {
     try {
@@ -190,16 +235,17 @@ export function checkIdentity(saved: string, now: string): void {
   const whole = (value: unknown) => JSON.stringify(value) ?? "nothing";
   const text = (value: unknown) => (whole(value).length > 200 ? `${whole(value).slice(0, 200)}…` : whole(value));
   const name = Object.keys({ ...before, ...after }).find((k) => whole(before[k]) !== whole(after[k])) ?? "options";
-  throw new TrainingError("checkpoint", {
+  throw new TrainingError(where, {
     problem: `is of a run with another ${names[name] ?? name}`,
     expected: text(before[name]),
     got: text(after[name]),
-    hint: "resume with the options that the run was started with, or start a new run",
+    hint,
   });
 }
 
 const names: Readonly<Record<string, string>> = {
   model: "network",
+  loss: "loss",
   groups: "division into layer groups",
   methodOptions: "method's options",
   data: "data set",
@@ -208,6 +254,7 @@ const names: Readonly<Record<string, string>> = {
   transforms: "image transforms",
   epochs: "number of epochs",
   batchSize: "batch size",
+  microBatch: "size of micro-batches",
   select: "choice of the epoch",
   valInterval: "interval of evaluations",
   metaBatches: "choice of validation batches",

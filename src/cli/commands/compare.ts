@@ -1,7 +1,7 @@
 /** @file `metalr compare`: several methods × seeds × folds × data sets, with intervals, paired tests and a report. */
 import { UsageError } from "../../common/errors.js";
 import { aboutMethod, type MethodSpec, parseMethod } from "../../methods/index.js";
-import { type Cell, folderName, type MethodRow, runComparison } from "../../records/compare.js";
+import { folderName, type MethodRow, runComparison } from "../../records/compare.js";
 import { budgetInWords, comparisonFile, comparisonText, writeComparison } from "../../records/compare-report.js";
 import { summariseComparison } from "../../records/compare-summary.js";
 import { join, runFiles } from "../../records/files.js";
@@ -9,11 +9,12 @@ import { any, type Command, type Context, defineCommand } from "../command.js";
 import { openCells } from "../compare/cells.js";
 import { testElsewhere } from "../compare/external.js";
 import { type CompareFlags, compareFlags, referenceOf } from "../compare/flags.js";
-import { checkProtocol } from "../compare/protocol.js";
+import { CompareProgress } from "../compare/progress.js";
+import { checkFingerprints, checkProtocol } from "../compare/protocol.js";
+import { Trainers } from "../compare/trainers.js";
 import { exitCodes } from "../exit-codes.js";
 import { executorOf } from "../speed.js";
 import { methodFor } from "../train/method.js";
-import { Progress } from "../train/progress.js";
 
 export const compare: Command = defineCommand({
   name: "compare",
@@ -66,12 +67,12 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
     ...Object.fromEntries(Object.entries(given).filter(([key, v]) => v !== undefined && !free.has(key))),
     data: paths,
   });
-  const progress = new Progress({ context, epochs: given.maxEpoch ?? 30, logInterval: 2, quiet: true });
   const signal = context.whenInterrupted(() =>
     progress.say(style.warn("Stopping after the step under way … (Ctrl-C again stops at once)")),
   );
-  const executor = await executorOf(context, given);
-  const told = new Set<string>();
+  const shared = { context, given, splitSeed: firstSeed };
+  const trainers = new Trainers(context, shared, (line) => progress.say(line));
+  const progress = new CompareProgress(context, () => trainers.jobs);
   try {
     const finished = await runComparison({
       folder,
@@ -81,21 +82,32 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
       seeds,
       grid,
       signal,
-      async open(name, seed) {
-        const data = paths[names.indexOf(name)] ?? name;
-        const cells = await openCells({ context, executor, given, data, seed, splitSeed: firstSeed, progress, signal });
-        for (const note of cells.notes) {
-          if (!told.has(note)) progress.say(style.warn(`note: ${note}`));
-          told.add(note);
+      async prepare(name) {
+        const opened = await openCells(shared, paths[names.indexOf(name)] ?? name, firstSeed);
+        try {
+          for (const note of opened.plan.notes) progress.note(note);
+          await checkFingerprints(platform.files, folder, name, opened.fingerprints);
+        } catch (error) {
+          await opened.close();
+          throw error;
         }
-        return cells;
+        return { ...opened, splits: opened.plan.splits.map((s) => s.name) };
       },
-      onCell(cell, { done, of, finished: before }) {
-        progress.begin(cell.split, done, of);
-        progress.say(
-          `${String(done + 1).padStart(String(of).length)}/${of}  ${inWords(cell)}${before ? "  is finished already" : ""}`,
+      begin({ of, finished: before, waiting }) {
+        progress.start(
+          of,
+          waiting,
+          before.map(({ data, method, record }) => ({ data, method, ms: record.timing.elapsedMs })),
         );
+        return trainers.begin(waiting.length);
       },
+      mayTake: (job) => trainers.mayTake(job),
+      onCell: (cell, { done, finished: before, job }) => progress.cell(cell, done, before, job),
+      train: (cell, job, stop) =>
+        trainers.train(job, cell, paths[names.indexOf(cell.data)] ?? cell.data, {
+          signal: stop,
+          report: (event) => progress.event(job, event),
+        }),
     });
     if (finished === null) {
       print(`Stopped; everything so far is kept. The same command with --out ${folder} goes on from here.`);
@@ -104,7 +116,11 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
     const elsewhere =
       given.externalTest === undefined
         ? null
-        : await testElsewhere(context, { path: given.externalTest, executor, signal }, finished);
+        : await testElsewhere(
+            context,
+            { path: given.externalTest, executor: await executorOf(context, given), signal },
+            finished,
+          );
     progress.close();
     const now = context.now().toISOString();
     const figures = summariseComparison(finished, {
@@ -135,6 +151,7 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
     return undefined;
   } finally {
     progress.close();
+    await trainers.close();
   }
 }
 
@@ -142,6 +159,8 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
 const free = new Set([
   "out",
   "threads",
+  "device",
+  "jobs",
   "workers",
   "methods",
   "seeds",
@@ -177,12 +196,3 @@ const nameOf = (path: string): string =>
         .at(-1) ?? path
     ).replace(/\.(npz|pkl|csv|zip)(\.\d+)?$/i, ""),
   );
-
-const inWords = ({ data, method, factor, seed, split }: Cell): string =>
-  [
-    data,
-    method,
-    ...(factor === 1 ? [] : [`rate ×${factor}`]),
-    `seed ${seed}`,
-    ...(split === "run" ? [] : [split]),
-  ].join("  ");

@@ -1,6 +1,7 @@
 /** @file The commands in the order of the help. */
 import type { Command } from "../command.js";
 import { compare } from "./compare.js";
+import { compareCells } from "./compare-cells.js";
 import { demo } from "./demo.js";
 import { evaluate } from "./evaluate.js";
 import { exportRun } from "./export.js";
@@ -24,4 +25,5 @@ export const commands: readonly Command[] = [
   gradcheck,
   demo,
   studio,
+  compareCells,
 ];

@@ -1,69 +1,143 @@
 /** @file A data set opened for the cells of one seed: parts as for train, every method from the same weights. */
+import { fingerprintOf } from "../../data/fingerprint.js";
 import type { Split } from "../../data/types.js";
 import { type Method, parseMethod } from "../../methods/index.js";
-import type { Cell, OpenedCells } from "../../records/compare.js";
+import type { Cell } from "../../records/compare.js";
+import type { RunRecord } from "../../records/run-record.js";
+import type { TrainRunOptions } from "../../records/train-options.js";
 import { trainRun } from "../../records/trainRun.js";
 import type { Executor } from "../../runtime/types.js";
+import { checkIdentity, resolveTraining } from "../../training/settings.js";
+import type { TrainingEvent } from "../../training/types.js";
 import type { Context } from "../command.js";
 import type { TrainFlags } from "../train/flags.js";
 import { methodFor } from "../train/method.js";
-import { planTraining } from "../train/plan.js";
-import type { Progress } from "../train/progress.js";
+import { type Plan, planTraining } from "../train/plan.js";
 import type { CompareFlags } from "./flags.js";
 
-export interface CellOptions {
-  readonly context: Context;
-  readonly executor: Executor;
+/** What all cells of a comparison share. */
+export interface SharedByCells {
+  readonly context: Pick<Context, "platform" | "rasterize" | "versions" | "commandLine">;
   readonly given: CompareFlags;
-  /** Path of the data set. */
-  readonly data: string;
-  readonly seed: number;
   /** Of the division into parts, the same for all seeds: what is compared was tested on the same images. */
   readonly splitSeed: number;
-  readonly progress: Progress;
-  readonly signal: AbortSignal;
 }
 
-/** @throws as `planTraining` */
-export async function openCells(o: CellOptions): Promise<OpenedCells & { readonly notes: readonly string[] }> {
-  const { context } = o;
-  const given = trainFlagsOf(o.given, o.data, o.seed);
-  const plan = await planTraining(given, context.platform, { splitSeed: o.splitSeed });
+/** How one cell is trained. */
+export interface CellRun {
+  readonly executor: Executor;
+  readonly signal: AbortSignal;
+  readonly report: (event: TrainingEvent) => void;
+}
+
+export interface OpenedCells {
+  readonly plan: Plan;
+  /** Of what the cells are made from: images, those that judge the learning rates, weights. */
+  readonly fingerprints: Readonly<Record<string, string>>;
+  /** Trains a cell into its folder, or goes on with it. @returns false when it was stopped */
+  train(cell: Cell, run: CellRun): Promise<boolean>;
+  /** @throws {TrainingError} a finished training that is of other images or options */
+  check(cell: Cell, record: RunRecord): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @param data path of the data set @throws as `planTraining` */
+export async function openCells(o: SharedByCells, data: string, seed: number): Promise<OpenedCells> {
+  const { platform, rasterize, versions, commandLine } = o.context;
+  const given = trainFlagsOf(o.given, data, seed);
+  const plan = await planTraining(given, platform, { splitSeed: o.splitSeed });
+  const trainingOf = async (cell: Cell): Promise<Omit<TrainRunOptions, "platform" | "executor">> => {
+    const planned = plan.splits.find((s) => s.name === cell.split) ?? plan.splits[0]!; // the cells are made of these very splits
+    const method = methodFor(parseMethod(cell.method), given, cell.factor);
+    const split = forMethod(method, planned);
+    const { transforms } = await plan.forSplit(split, plan.opened.model);
+    return {
+      ...plan.settings,
+      transforms,
+      seed: cell.seed,
+      method,
+      data: { dataset: plan.dataset, split, ...(plan.meta && { meta: plan.meta }) },
+      model: plan.opened.model,
+    };
+  };
   return {
-    notes: plan.notes,
-    splits: plan.splits.map((s) => s.name),
-    async train(cell: Cell) {
-      const planned = plan.splits.find((s) => s.name === cell.split);
-      if (!planned) return false; // the cells are made of these very splits
-      const method = methodFor(parseMethod(cell.method), given, cell.factor);
-      const split = forMethod(method, planned);
+    plan,
+    fingerprints: {
+      data: plan.dataset.fingerprint,
+      ...(plan.meta && { metaData: plan.meta.dataset.fingerprint }),
+      ...(plan.weights !== null && { weights: await weightsOf(plan) }),
+    },
+    async train(cell, { executor, signal, report }) {
       const run = await trainRun(cell.folder, {
-        ...plan.settings,
-        ...(await plan.forSplit(split, plan.opened.model)),
-        platform: context.platform,
-        executor: o.executor,
-        method,
-        data: { dataset: plan.dataset, split, ...(plan.meta && { meta: plan.meta }) },
-        model: plan.opened.model,
-        signal: o.signal,
+        ...(await trainingOf(cell)),
+        platform,
+        executor,
+        signal,
         resume: true,
-        rasterize: context.rasterize,
-        versions: context.versions,
-        command: context.commandLine,
+        rasterize,
+        versions,
+        command: commandLine,
         facts: {
           weights: plan.weights ?? "random",
-          dataPath: o.data,
+          dataPath: data,
           comparison: { method: cell.method, lrFactor: cell.factor },
         },
-        report: (event) => o.progress.add(event),
+        report,
       });
       return run.reason === "finished";
+    },
+    async check(cell, { info }) {
+      const hint = "use the data and options that the comparison was started with, or another folder with --out";
+      if (info.identity === undefined) {
+        // Of a version that did not write it: the images at least are the same.
+        checkIdentity(
+          JSON.stringify({ data: info.data.fingerprint, seed: info.options["seed"] }),
+          JSON.stringify({ data: plan.dataset.fingerprint, seed: cell.seed }),
+          cell.folder,
+          hint,
+        );
+        return;
+      }
+      const { identity } = await resolveTraining(await trainingOf(cell));
+      checkIdentity(JSON.stringify(info.identity), identity, cell.folder, hint);
     },
     async close() {
       await plan.dataset.close();
       await plan.meta?.dataset.close();
     },
   };
+}
+
+/** Of the weights that the first seed starts from, so that another file under the same name is noticed. */
+const weightsOf = ({ opened }: Plan): Promise<string> =>
+  fingerprintOf(
+    [...opened.model.weights].flatMap(([name, { data }]) => [
+      name,
+      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    ]),
+  );
+
+/** Trains cells one after another; what the last one was made from stays open for the next. */
+export class CellTrainer {
+  private opened: { readonly key: string; readonly cells: OpenedCells } | null = null;
+
+  constructor(private readonly shared: SharedByCells) {}
+
+  /** @param data path of the cell's data set @returns false when it was stopped */
+  async train(cell: Cell, data: string, run: CellRun): Promise<boolean> {
+    const key = JSON.stringify([data, cell.seed]);
+    if (this.opened?.key !== key) {
+      await this.close();
+      this.opened = { key, cells: await openCells(this.shared, data, cell.seed) };
+    }
+    return this.opened.cells.train(cell, run);
+  }
+
+  async close(): Promise<void> {
+    const { opened } = this;
+    this.opened = null;
+    await opened?.cells.close();
+  }
 }
 
 /** Images held out for MetaLR's rates are training images for a method that learns none. */

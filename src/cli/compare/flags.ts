@@ -1,8 +1,10 @@
 /** @file The options of `metalr compare`: those of train that every method shares, and what is compared. */
 import { UsageError } from "../../common/errors.js";
+import { printable } from "../../formats/bytes.js";
 import { type MethodSpec, parseMethod } from "../../methods/index.js";
-import { type OptionSpec, type OptionValues, path, pick, reals, section, whole } from "../options.js";
+import { type OptionSpec, type OptionValues, path, pick, readNumber, reals, section, whole } from "../options.js";
 import { trainFlags } from "../train/flags.js";
+import type { JobsWanted } from "./jobs.js";
 
 /** Several methods with commas. */
 const methods: OptionSpec<readonly MethodSpec[]> = {
@@ -17,6 +19,21 @@ const reference: OptionSpec<string> = {
   help: "the method that the others are tested against",
   default: "finetune, else the first",
   parse: (given) => parseMethod(given).text,
+};
+
+/** A number of processes, or as many as there is room for. */
+const jobs: OptionSpec<JobsWanted> = {
+  flags: "--jobs <n>",
+  help: "trainings at once, each in a process of its own; auto: as many as cores and free memory allow, the cores divided among them",
+  default: "auto",
+  parse: (given) => {
+    if (given.toLowerCase() === "auto") return "auto";
+    const n = readNumber(given);
+    if (Number.isSafeInteger(n) && n >= 1 && n <= 1024) return n;
+    throw new UsageError("--jobs", {
+      problem: `must be auto or a whole number from 1 to 1024, got "${printable(given)}"`,
+    });
+  },
 };
 
 /** Of the trainings; the same words and defaults as for train. */
@@ -66,6 +83,7 @@ export const compareFlags = {
       default: "1, which tries nothing",
       above: 0,
     }),
+    jobs,
     externalTest: path({
       flags: "--external-test <path>",
       help: "images from elsewhere, of the same classes: the selected networks are tested on them, too, reported apart",

@@ -24,6 +24,7 @@ export async function checkProtocol(
       if (key in methods && !same(methods[key], options)) throw differs(folder, key, methods[key], options);
       methods[key] = options;
     }
+    now["fingerprints"] = before["fingerprints"];
     for (const key of new Set([...Object.keys(before), ...Object.keys(now)])) {
       if (key !== "methods" && !same(before[key], now[key])) throw differs(folder, key, before[key], now[key]);
     }
@@ -31,6 +32,39 @@ export async function checkProtocol(
   }
   await files.makeFolder(folder);
   await files.writeAtomic(path, `${JSON.stringify(now, null, 2)}\n`);
+}
+
+/**
+ * Notes what a data set's trainings are made from; a comparison that goes on must be made from the same, whatever its files are called.
+ * @param fingerprints of the data, of the images that judge the learning rates, of the weights
+ * @throws {UsageError} one of them was another before
+ */
+export async function checkFingerprints(
+  files: FileSystem,
+  folder: string,
+  data: string,
+  fingerprints: Readonly<Record<string, string>>,
+): Promise<void> {
+  const path = join(folder, protocolFile);
+  const protocol = await readObject(files, path);
+  const known = asObject(protocol["fingerprints"]);
+  const before = asObject(known[data]);
+  const names: Readonly<Record<string, string>> = {
+    data: `the data set ${data}`,
+    metaData: "the data that judge the learning rates",
+    weights: "the weights",
+  };
+  for (const [what, now] of Object.entries(fingerprints)) {
+    if (before[what] === undefined || before[what] === now) continue;
+    throw new UsageError(folder, {
+      problem: `holds a comparison with other content of ${names[what] ?? what}`,
+      expected: `fingerprint ${text(before[what]).slice(1, 17)}…`,
+      got: `${now.slice(0, 16)}…`,
+      hint: "the file has changed since then: choose another folder with --out",
+    });
+  }
+  const all = { ...protocol, fingerprints: { ...known, [data]: { ...before, ...fingerprints } } };
+  await files.writeAtomic(path, `${JSON.stringify(all, null, 2)}\n`);
 }
 
 const text = (value: unknown): string => JSON.stringify(value) ?? "nothing";
