@@ -8,6 +8,7 @@ import { finetune } from "../methods/index.js";
 import { nodePlatform } from "../platform/node/index.js";
 import { nodeExecutor } from "../platform/node/onnxRuntime.js";
 import type { FileSystem, Platform } from "../platform/types.js";
+import { chooseCompiler } from "../runtime/lowering.js";
 import { range, split, stripes, tinyModel, tinyTraining } from "../training/tiny.testing.js";
 import { readRun } from "./read.js";
 import type { TrainRunOptions } from "./train-options.js";
@@ -73,7 +74,7 @@ describe("a run folder", async () => {
       },
       groups: ["one", "two", "head"],
       classes: ["a", "b"],
-      versions: { metalr: "0", executor: executor.description },
+      versions: { metalr: "0", executor: executor.description, lowering: (await chooseCompiler(executor)).lowering },
       command: "metalr train",
     });
     expect(record.end).toMatchObject({ reason: "finished", selectedEpoch: run.selectedEpoch });

@@ -74,18 +74,18 @@ class Training {
     const { dataset, split } = o.data;
     const lowering = compile ? { compile } : {};
     const meta = o.method.needsValidation ? o.data.meta : undefined;
-    this.schedule = new Schedule(meta ? { ...split, meta: meta.indices } : split, {
-      ...settings,
-      labels: (meta?.dataset ?? dataset).labels, // of the images in `meta`: classes are balanced there only
-      groups: dataset.groups,
-    });
-    this.stepper = new Stepper(executor, model, method, lowering);
-    const largest = Math.max(split.validation.length, split.test.length, 1);
-    const batch = this.shape(Math.min(settings.batchSize, largest));
-    this.evaluator = new Evaluator({ executor, model, batch });
-    const feeding = { transforms, seed: settings.seed, workers: settings.workers, platform };
-    this.feed = openFeed({ dataset, ...feeding });
-    this.metaFeed = meta ? openFeed({ dataset: meta.dataset, ...feeding }) : this.feed;
+    this.task = openTask({ o, settings, transforms });
+    const { train } = this.task;
+    this.schedule = new Schedule(
+      { train, meta: meta?.indices ?? split.meta },
+      {
+        ...settings,
+        labels: (meta?.dataset ?? dataset).labels, // of the images in `meta`: classes are balanced there only
+        groups: dataset.groups,
+      },
+    );
+    const microBatch = settings.microBatch || undefined;
+    this.stepper = new Stepper(executor, model, method, { ...lowering, microBatch });
   }
 
   private shape(n: number): number[] {
@@ -202,6 +202,7 @@ class Training {
     await this.report(event);
   }
 
+    await this.stepper.sync();
   private rates(): number[] {
     return Array.from(this.stepper.effectiveLr, shortest);
   }
@@ -264,6 +265,7 @@ class Training {
     );
   }
 
+    await this.stepper.sync();
   private copyWeights(): Map<string, FloatTensor> {
     return new Map([...this.weights()].map(([name, t]) => [name, { ...t, data: t.data.slice() }]));
   }
@@ -334,6 +336,7 @@ class Training {
     const { select } = this.settings;
     const { model, data } = this.o;
     const selectedEpoch = best?.epoch ?? (select === "last" ? epoch : 0);
+    await this.stepper.sync();
     await this.report({
       type: "end",
       reason,

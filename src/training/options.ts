@@ -39,6 +39,11 @@ export interface TrainingSettings {
   readonly epochs?: number;
   /** Training images of a step; ≥ 1, default 128. The last batch of an epoch may be smaller; a last batch of one image is left out. */
   readonly batchSize?: number;
+  /**
+   * Images that a step computes at once, at most: less memory, a little more time, the same step (to rounding) but for batch norm,
+   * which then normalises by each micro-batch's statistics. 0 (default): the whole batch. Not for the Dice loss.
+   */
+  readonly microBatch?: number;
   /** Of shuffling and augmentation; default 0. */
   readonly seed?: number;
   /** Threads that prepare images; 0 does it in the calling thread; default 1 where there are threads. Results do not depend on it. */

@@ -79,6 +79,7 @@ export async function replay(o: {
       lr: numbers("lr") ?? [],
     });
   }
+  await stepper.sync();
   const final = new Map<string, FloatTensor>();
   for (const [name, t] of stepper.state)
     if (name.startsWith("model/")) final.set(name.slice("model/".length), toFloat32(t));

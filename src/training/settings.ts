@@ -34,7 +34,10 @@ export function settingsOf(o: TrainingSettings): Settings {
     }),
   );
   const settings: Settings = { ...defaultSettings, ...given };
-  const whole = (name: "epochs" | "batchSize" | "microBatch" | "workers" | "valInterval" | "checkpointEvery", min: number) => {
+  const whole = (
+    name: "epochs" | "batchSize" | "microBatch" | "workers" | "valInterval" | "checkpointEvery",
+    min: number,
+  ) => {
     const value = settings[name];
     if (Number.isSafeInteger(value) && value >= min) return;
     throw new UsageError(name, { problem: `is not a whole number ≥ ${min}`, got: String(value) });

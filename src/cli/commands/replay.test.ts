@@ -65,7 +65,8 @@ describe.each(variants.flat())("%s, %s", (network, variant) => {
       ...argumentsOf(reference),
       ...["--final", end],
     ]);
-    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(code).toBe(0);
+    expect(err).toMatch(/^onnxruntime-node \d\S*, cpu, (blocked|portable) lowering\n$/);
     const { steps, groups } = JSON.parse(out) as {
       steps: { trainLoss: number; valLoss: number; hypergradient: number[]; lr: number[] }[];
       groups: string[];

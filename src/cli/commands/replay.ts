@@ -66,7 +66,8 @@ export const replay = defineCommand({
     ],
   ],
   async run(context, { args, options: given }) {
-    const { result, model, method } = await replayFolder(context, args.dir, given);
+    const { result, model, method, executor } = await replayFolder(context, args.dir, given);
+    context.say(`${executor}, ${result.lowering} lowering`);
     if (given.final !== undefined) {
       await context.platform.files.writeAtomic(given.final, writeNpz(new Map<string, Tensor>(result.final)));
     }
@@ -93,7 +94,12 @@ export async function replayFolder(
   context: Pick<Context, "platform" | "executor">,
   folder: string,
   given: OptionValues<typeof options>,
-): Promise<{ readonly result: ReplayResult; readonly model: Model; readonly method: Method }> {
+): Promise<{
+  readonly result: ReplayResult;
+  readonly model: Model;
+  readonly method: Method;
+  readonly executor: string;
+}> {
   const released = given.variant === "released";
   const method = metalr({
     lr: given.lr ?? 0.01,
@@ -114,7 +120,7 @@ export async function replayFolder(
   ]);
   const executor = await executorOf(context, given);
   const result = await replaySteps({ model, method, batches, executor, fixedValidation: released });
-  return { result, model, method };
+  return { result, model, method, executor: executor.description };
 }
 
 function optimizerOf(given: OptionValues<typeof options>): Optimizer {

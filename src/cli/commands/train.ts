@@ -9,6 +9,7 @@ import type { CrossValidationSummary } from "../../records/schema.js";
 import { evaluationText, headlineText, lrTable, summaryText } from "../../records/text.js";
 import type { TrainRunOptions } from "../../records/train-options.js";
 import { crossValidate, trainRun } from "../../records/trainRun.js";
+import { chooseCompiler } from "../../runtime/lowering.js";
 import { type Command, type Context, defineCommand } from "../command.js";
 import { exitCodes } from "../exit-codes.js";
 import { parseOptions } from "../program.js";
@@ -55,7 +56,9 @@ async function trainPlan(
 ): Promise<number | undefined> {
   const { print, platform, style } = context;
   const { dataset, splits, method, opened, meta } = plan;
-  print(`${header(plan, folder, context)}\n`);
+  const executor = await executorOf(context, given);
+  const { lowering } = await chooseCompiler(executor);
+  print(`${header(plan, `${executor.description}, ${lowering} lowering`, folder, context)}\n`);
   const progress = new Progress({
     context,
     epochs: plan.settings.epochs ?? 30,
@@ -70,7 +73,7 @@ async function trainPlan(
     method,
     signal,
     resume,
-    executor: await executorOf(context, given),
+    executor,
     rasterize: context.rasterize,
     versions: context.versions,
     command: context.commandLine,

@@ -63,6 +63,7 @@ const shared = [
   "adamEps",
   "maxEpoch",
   "batchSize",
+  "microBatch",
   "seed",
   "select",
   "valInterval",

@@ -207,8 +207,14 @@ export const trainFlags = {
     }),
     batchSize: whole({
       flags: "-b, --batch-size <n>",
-      help: "images of a step",
-      default: "128",
+      help: "images (segmentation: patches) of a step",
+      default: "128; for segmentation 2",
+      min: 1,
+    }),
+    microBatch: whole({
+      flags: "--micro-batch <n>",
+      help: "images of a step that are computed at once, for networks and images that need too much memory: the same step to rounding, but batch norm normalises by each micro-batch's statistics",
+      default: "all of them",
       min: 1,
     }),
     seed: whole({ flags: "-s, --seed <n>", help: "of every random number", default: "1", min: 0, max: 2 ** 32 - 1 }),

@@ -32,13 +32,18 @@ function wrap(line: string, width: number): string[] {
   return [...lines, current];
 }
 
-/** The whole header. @param folder where the run goes */
-export function header(plan: Plan, folder: string, page: Page): string {
+/**
+ * The whole header.
+ * @param runsOn what computes
+ * @param folder where the run goes
+ */
+export function header(plan: Plan, runsOn: string, folder: string, page: Page): string {
   const { dataset, opened, method, settings, splits, folds, select } = plan;
   const { model, weights } = opened;
   const parameters = model.parameters.reduce((sum, p) => sum + sizeOf(p.shape), 0);
   const chosen = splits.map((s) => s.name).join(", ");
   const runs = folds === 1 ? "one run" : splits.length === folds ? `${folds} folds` : `${chosen} of ${folds} folds`;
+  const micro = settings.microBatch ? `, at most ${settings.microBatch} at once` : "";
   const kind = model.input.channels === 1 ? "grey" : "colour";
   const epochs = settings.epochs === 1 ? "1 epoch" : `${settings.epochs} epochs`;
   return [
@@ -69,10 +74,11 @@ export function header(plan: Plan, folder: string, page: Page): string {
     labelled(
       "protocol",
       [
-        `${runs}, ${epochs} of batches of ${settings.batchSize} images; the epoch that counts: ${choiceInWords(select)}`,
+        `${runs}, ${epochs} of batches of ${settings.batchSize} images${micro}; the epoch that counts: ${choiceInWords(select)}`,
       ],
       page,
     ),
+    labelled("runs on", [runsOn], page),
     labelled("output", [folder], page),
   ].join("\n");
 }
