@@ -9,8 +9,8 @@ export interface Port {
   readonly block?: number;
 }
 
-/** `portable`: ONNX's own operators, runs anywhere. `blocked`: channel-blocked layouts, the fast way on x86 CPUs. */
-export type LoweringName = "portable" | "blocked";
+/** `portable`: ONNX's own operators, runs anywhere. `blocked`: channel-blocked layouts, the fast way on x86 CPUs. `onednn`: native programs. */
+export type LoweringName = "portable" | "blocked" | "onednn";
 
 export interface Compiled {
   readonly name: string;

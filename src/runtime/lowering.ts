@@ -1,4 +1,4 @@
-/** @file Chooses the lowering for an executor: blocked where its `nchwc` operators exist, portable elsewhere. */
+/** @file Chooses the lowering for an executor: native programs for the native one, blocked where `nchwc` operators exist, portable elsewhere. */
 
 import { NCHWC } from "../compile/blocked/layout.js";
 import { compileBlocked } from "../compile/blocked.js";
@@ -6,6 +6,7 @@ import { compilePortable } from "../compile/compile.js";
 import { Emitter } from "../compile/emitter.js";
 import type { Compiled, LoweringName } from "../compile/types.js";
 import type { Graph } from "../graph/value.js";
+import { isNativeExecutor, nativeCompiler } from "./onednn.js";
 import type { Executor } from "./types.js";
 
 /** Graph → bytes for one executor. */

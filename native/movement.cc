@@ -1,0 +1,234 @@
+// Steps that move or gather elements: strided copies (transposing, slicing, broadcasting, joining), filling, reductions,
+// softmax, inner products.
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "program.h"
+#include "vector_math.h"
+
+namespace metalr {
+namespace {
+
+/// to[Σ i·toStrides] = from[Σ i·fromStrides] over all i below `shape`; strides count elements and may be 0 or negative.
+class Copy : public Step {
+ public:
+  explicit Copy(Words& w) {
+    int32_t n = w.next();
+    if (n < 1 || n > 8) throw std::runtime_error("a copy has one to eight axes");
+    shape_ = w.list(n), from_ = w.list(n), to_ = w.list(n);
+    fromAt_ = w.size(), toAt_ = w.size();
+    bytes_ = w.next();
+    source_ = w.ref(), target_ = w.ref();
+  }
+  void run(const Memory& m) override {
+    switch (bytes_) {
+      case 1: return move<uint8_t>(m);
+      case 2: return move<uint16_t>(m);
+      case 4: return move<uint32_t>(m);
+      case 8: return move<uint64_t>(m);
+      default: throw std::runtime_error("elements have 1, 2, 4 or 8 bytes");
+    }
+  }
+
+ private:
+  template <class T>
+  void move(const Memory& m) {
+    const T* from = m.at<T>(source_) + fromAt_;
+    T* to = m.at<T>(target_) + toAt_;
+    const size_t last = shape_.size() - 1;
+    int64_t rows = 1;
+    for (size_t a = 0; a < last; a++) rows *= shape_[a];
+    const int64_t length = shape_[last], fs = from_[last], ts = to_[last];
+#pragma omp parallel for schedule(static) if (rows * length > 32768)
+    for (int64_t r = 0; r < rows; r++) {
+      int64_t rest = r, f = 0, t = 0;
+      for (size_t a = last; a-- > 0;) {
+        const int64_t i = rest % shape_[a];
+        rest /= shape_[a];
+        f += i * from_[a];
+        t += i * to_[a];
+      }
+      const T* source = from + f;
+      T* target = to + t;
+      if (fs == 1 && ts == 1) std::memcpy(target, source, size_t(length) * sizeof(T));
+      else
+        for (int64_t i = 0; i < length; i++) target[i * ts] = source[i * fs];
+    }
+  }
+  std::vector<int64_t> shape_, from_, to_;
+  int64_t fromAt_, toAt_;
+  int32_t bytes_;
+  Ref source_, target_;
+};
+
+class Fill : public Step {
+ public:
+  explicit Fill(Words& w) : n_(w.size()), value_(w.real()), target_(w.ref()) {}
+  void run(const Memory& m) override {
+    float* y = m.at<float>(target_);
+    const float v = value_;
+#pragma omp parallel for schedule(static) if (n_ > 65536)
+    for (int64_t i = 0; i < n_; i++) y[i] = v;
+  }
+
+ private:
+  int64_t n_;
+  float value_;
+  Ref target_;
+};
+
+/// [outer, n, inner] → [outer, inner]: 0 sum, 1 mean, 2 maximum. Sums are float64 over runs of float32.
+class Reduce : public Step {
+ public:
+  explicit Reduce(Words& w) : kind_(w.next()), outer_(w.size()), n_(w.size()), inner_(w.size()), x_(w.ref()), y_(w.ref()) {}
+  void run(const Memory& m) override {
+    const float* x = m.at<float>(x_);
+    float* y = m.at<float>(y_);
+    if (inner_ == 1 && outer_ < 8) return fewRows(x, y);
+    // Columns are taken in strips, so that every row of x is read along memory.
+    const int64_t strips = (inner_ + kStrip - 1) / kStrip;
+#pragma omp parallel for schedule(static) collapse(2) if (outer_ * n_ * inner_ > 32768)
+    for (int64_t o = 0; o < outer_; o++)
+      for (int64_t s = 0; s < strips; s++) {
+        const int64_t from = s * kStrip, width = inner_ - from < kStrip ? inner_ - from : kStrip;
+        const float* base = x + o * n_ * inner_ + from;
+        float* out = y + o * inner_ + from;
+        if (kind_ == 2) {
+          float best[kStrip];
+          for (int64_t i = 0; i < width; i++) best[i] = base[i];
+          for (int64_t k = 1; k < n_; k++)
+            for (int64_t i = 0; i < width; i++) {
+              const float v = base[k * inner_ + i];
+              best[i] = v > best[i] || v != v ? v : best[i];
+            }
+          for (int64_t i = 0; i < width; i++) out[i] = best[i];
+        } else {
+          double total[kStrip] = {};
+          for (int64_t k = 0; k < n_; k += 128) {
+            float part[kStrip] = {};
+            const int64_t end = k + 128 < n_ ? k + 128 : n_;
+            for (int64_t l = k; l < end; l++)
+              for (int64_t i = 0; i < width; i++) part[i] += base[l * inner_ + i];
+            for (int64_t i = 0; i < width; i++) total[i] += part[i];
+          }
+          for (int64_t i = 0; i < width; i++) out[i] = float(kind_ == 1 ? total[i] / double(n_) : total[i]);
+        }
+      }
+  }
+
+ private:
+  static constexpr int64_t kStrip = 64;
+  void fewRows(const float* x, float* y) const {
+    for (int64_t o = 0; o < outer_; o++) {
+      const float* row = x + o * n_;
+      double parts[kPieces] = {};
+      float tops[kPieces];
+#pragma omp parallel for schedule(static) if (n_ > 32768)
+      for (int64_t p = 0; p < kPieces; p++) {
+        double total = 0;
+        float top = -std::numeric_limits<float>::infinity();
+        for (int64_t i = pieceBegin(n_, kPieces, p); i < pieceBegin(n_, kPieces, p + 1);) {
+          const int64_t end = pieceBegin(n_, kPieces, p + 1), stop = i + 128 < end ? i + 128 : end;
+          float part[8] = {};
+          if (kind_ == 2) {
+            for (; i < stop; i++) top = row[i] > top || row[i] != row[i] ? row[i] : top;
+          } else {
+            for (; i + 8 <= stop; i += 8)
+              for (int l = 0; l < 8; l++) part[l] += row[i + l];
+            for (; i < stop; i++) part[0] += row[i];
+            for (float v : part) total += v;
+          }
+        }
+        parts[p] = total;
+        tops[p] = top;
+      }
+      double total = 0;
+      float top = tops[0];
+      for (int64_t p = 0; p < kPieces; p++) {
+        total += parts[p];
+        top = tops[p] > top || tops[p] != tops[p] ? tops[p] : top;
+      }
+      y[o] = kind_ == 2 ? top : float(kind_ == 1 ? total / double(n_) : total);
+    }
+  }
+  int32_t kind_;
+  int64_t outer_, n_, inner_;
+  Ref x_, y_;
+};
+
+/// Softmax (0) or log-softmax (1) along the middle of [outer, n, inner].
+class Softmax : public Step {
+ public:
+  explicit Softmax(Words& w) : kind_(w.next()), outer_(w.size()), n_(w.size()), inner_(w.size()), x_(w.ref()), y_(w.ref()) {}
+  void run(const Memory& m) override {
+    const float* x = m.at<float>(x_);
+    float* y = m.at<float>(y_);
+#pragma omp parallel for schedule(static) collapse(2) if (outer_ * n_ * inner_ > 8192)
+    for (int64_t o = 0; o < outer_; o++)
+      for (int64_t i = 0; i < inner_; i++) {
+        const float* in = x + o * n_ * inner_ + i;
+        float* out = y + o * n_ * inner_ + i;
+        float top = in[0];
+        for (int64_t k = 1; k < n_; k++) top = in[k * inner_] > top ? in[k * inner_] : top;
+        double total = 0;
+        for (int64_t k = 0; k < n_; k++) {
+          const float e = std::exp(in[k * inner_] - top);
+          if (kind_ == 0) out[k * inner_] = e;
+          total += e;
+        }
+        if (kind_ == 0) {
+          const float scale = float(1 / total);
+          for (int64_t k = 0; k < n_; k++) out[k * inner_] *= scale;
+        } else {
+          const float shift = float(top + std::log(total));
+          for (int64_t k = 0; k < n_; k++) out[k * inner_] = in[k * inner_] - shift;
+        }
+      }
+  }
+
+ private:
+  int32_t kind_;
+  int64_t outer_, n_, inner_;
+  Ref x_, y_;
+};
+
+class Dot : public Step {
+ public:
+  explicit Dot(Words& w) : n_(w.size()), a_(w.ref()), b_(w.ref()), y_(w.ref()) {}
+  void run(const Memory& m) override {
+    const float *a = m.at<float>(a_), *b = m.at<float>(b_);
+    double parts[kPieces] = {};
+#pragma omp parallel for schedule(static) if (n_ > 16384)
+    for (int64_t p = 0; p < kPieces; p++) {
+      double total = 0;
+      const int64_t end = pieceBegin(n_, kPieces, p + 1);
+      for (int64_t i = pieceBegin(n_, kPieces, p); i < end;) {
+        const int64_t stop = i + 2048 < end ? i + 2048 : end;
+        float part[32] = {};
+        for (; i + 32 <= stop; i += 32)
+          for (int l = 0; l < 32; l++) part[l] += a[i + l] * b[i + l];
+        for (; i < stop; i++) part[0] += a[i] * b[i];
+        for (float v : part) total += v;
+      }
+      parts[p] = total;
+    }
+    double total = 0;
+    for (double v : parts) total += v;
+    *m.at<float>(y_) = float(total);
+  }
+
+ private:
+  int64_t n_;
+  Ref a_, b_, y_;
+};
+
+}  // namespace
+
+StepPtr makeCopy(Words& w, Setup&) { return std::make_unique<Copy>(w); }
+StepPtr makeFill(Words& w, Setup&) { return std::make_unique<Fill>(w); }
+StepPtr makeReduce(Words& w, Setup&) { return std::make_unique<Reduce>(w); }
+StepPtr makeSoftmax(Words& w, Setup&) { return std::make_unique<Softmax>(w); }
+StepPtr makeDot(Words& w, Setup&) { return std::make_unique<Dot>(w); }
+
+}  // namespace metalr

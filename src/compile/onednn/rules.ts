@@ -1,0 +1,358 @@
+/** @file Rules of the native plan: convolutions, matrix products, normalisation, pooling, reductions, moves. */
+import { type Shape, sameShape, sizeOf } from "../../common/tensor.js";
+import type { Node, Value } from "../../graph/value.js";
+import type { ConvAttributes } from "../../ops/index.js";
+import { type Layout, layoutNumber, spaceOf } from "./layout.js";
+import { int, type Planner, real, size, sizes, stridesOf } from "./planner.js";
+import { isConstant } from "./pointwise.js";
+import type { Buffer, Word } from "./program.js";
+
+/** Plans a node; false where the rule does not apply, and another executor runs it. */
+export type Rule = (p: Planner, node: Node) => boolean;
+
+const FLOAT32 = 0;
+
+/** A convolution or one of its gradients: the same words, with the result in another place. */
+function convolution(
+  p: Planner,
+  kind: 0 | 1 | 2,
+  a: ConvAttributes,
+  { x, w, y, bias = null }: { x: Value; w: Value; y: Value; bias?: Value | null },
+): boolean {
+  const space = x.shape.length - 2;
+  if (space < 1 || space > 3 || [x, w, y].some((v) => v.dtype !== "float32" || sizeOf(v.shape) === 0)) return false;
+  const layoutOf = (v: Value): Layout => (p.canBlock(v) ? "blocked" : "plain");
+  const weightLayout: Layout = a.group === 1 && p.canBlockWeight(w) ? "weight" : "plain";
+  const layouts = [layoutOf(x), weightLayout, layoutOf(y)] as const;
+  const values = [x, w, y] as const;
+  const result = kind === 0 ? 2 : kind === 1 ? 0 : 1;
+  const buffers = values.map((v, i) => (i === result ? null : p.get(v, layouts[i]!))); // three of each
+  const offset = bias ? p.get(bias, "plain") : null;
+  const to = p.make(values[result], layouts[result]);
+  buffers[result] = to;
+  const [xb, wb, yb] = buffers as [Buffer, Buffer, Buffer]; // all three are set now
+  const words: Word[] = [
+    int(kind),
+    int(space),
+    ...sizes([x.shape[0]!, x.shape[1]!, y.shape[1]!, a.group]), // images have two axes before space
+    ...sizes([...x.shape.slice(2), ...y.shape.slice(2), ...w.shape.slice(2)]),
+    ...sizes([...a.strides, ...a.dilations, ...a.padsBegin, ...a.padsEnd]),
+    ...layouts.flatMap((l) => [int(FLOAT32), int(layoutNumber[l])]),
+    int(0),
+    xb,
+    wb,
+    offset,
+    yb,
+  ];
+  const reads = [...buffers.filter((_, i) => i !== result), offset].filter((b): b is Buffer => b !== null);
+  p.emit("Convolution", words, reads, [to], 2 * sizeOf(y.shape) * sizeOf(w.shape.slice(1)));
+  return true;
+}
+
+const attributesOf = (node: Node) => node.attrs as unknown as ConvAttributes; // the convolution ops' attributes
+
+export const convRule: Rule = (p, node) => {
+  const [x, w, bias] = node.inputs as [Value, Value, Value | null]; // Conv's inputs
+  return convolution(p, 0, attributesOf(node), { x, w, y: node.outputs[0]!, bias });
+};
+export const inputGradRule: Rule = (p, node) => {
+  const [w, y] = node.inputs as [Value, Value]; // ConvInputGrad's inputs
+  return convolution(p, 1, attributesOf(node), { x: node.outputs[0]!, w, y });
+};
+export const weightGradRule: Rule = (p, node) => {
+  const [x, y] = node.inputs as [Value, Value]; // ConvWeightGrad's inputs
+  return convolution(p, 2, attributesOf(node), { x, w: node.outputs[0]!, y });
+};
+
+/** y[b, m, n] = op(a)·op(b) (+ c[n]); the batch axes of both must be equal or one of them 1. */
+function product(
+  p: Planner,
+  [a, b, c]: readonly [Value, Value, Value | null],
+  y: Value,
+  trans: { a: boolean; b: boolean },
+): void {
+  const [m, n] = y.shape.slice(-2) as [number, number]; // products have two axes
+  const k = trans.a ? a.shape.at(-2)! : a.shape.at(-1)!;
+  const batch = sizeOf(y.shape.slice(0, -2));
+  const words = (to: Buffer) => [
+    ...sizes([batch, m, n, k]),
+    int(trans.a ? 1 : 0),
+    int(trans.b ? 1 : 0),
+    int(batchOf(a) === 1 ? 1 : 0),
+    int(batchOf(b) === 1 ? 1 : 0),
+    ab,
+    bb,
+    cb,
+    to,
+  ];
+  const [ab, bb, cb] = [p.get(a, "plain"), p.get(b, "plain"), c ? p.get(c, "plain") : null];
+  const to = p.make(y, "plain");
+  p.emit("Matmul", words(to), [ab, bb, cb], [to], 2 * sizeOf(y.shape) * k);
+}
+const batchOf = (v: Value) => sizeOf(v.shape.slice(0, -2));
+
+export const matmulRule: Rule = (p, node) => {
+  const [a, b] = node.inputs as [Value, Value]; // MatMul has two inputs
+  const y = node.outputs[0]!;
+  const batch = y.shape.slice(0, -2);
+  const fits = (v: Value) => batchOf(v) === 1 || sameShape(v.shape.slice(0, -2), batch);
+  if (y.dtype !== "float32" || sizeOf(y.shape) === 0 || sizeOf(a.shape) === 0 || !fits(a) || !fits(b)) return false;
+  product(p, [a, b, null], y, { a: false, b: false });
+  return true;
+};
+
+export const gemmRule: Rule = (p, node) => {
+  const [a, b, c] = node.inputs as [Value, Value, Value | null]; // Gemm's inputs
+  const y = node.outputs[0]!;
+  if (y.dtype !== "float32" || sizeOf(y.shape) === 0 || sizeOf(a.shape) === 0) return false;
+  // A bias of another form than one number a column is rare.
+  if (c && !(sizeOf(c.shape) === y.shape[1] && c.shape.at(-1) === y.shape[1])) return false;
+  product(p, [a, b, c ?? null], y, { a: node.attrs["transA"] === true, b: node.attrs["transB"] === true });
+  return true;
+};
+
+const normShape = (p: Planner, v: Value, layout: Layout): Word[] =>
+  sizes([v.shape[0]!, v.shape[1]!, spaceOf(v.shape), layout === "blocked" ? p.block : 1]); // [N, C, …]
+
+/** What waits to become gain·(x − mean) + bias (+ sum) (and ReLU). */
+interface Affine {
+  readonly node: Node;
+  readonly x: Value;
+  readonly parameters: readonly [scale: Value, bias: Value, mean: Value, variance: Value];
+  readonly sum: Value | null;
+  readonly relu: boolean;
+}
+const affines = new WeakMap<Planner, Map<Value, Affine>>();
+const affineOf = (p: Planner, v: Value): Affine | null => affines.get(p)?.get(v) ?? null;
+
+function deferAffine(p: Planner, y: Value, a: Affine): void {
+  const layout = p.imageLayout(a.x);
+  const known = affines.get(p) ?? new Map<Value, Affine>();
+  affines.set(p, known);
+  known.set(y, a);
+  p.defer(y, {
+    layout,
+    chains: false,
+    make: () => {
+      known.delete(y);
+      p.label = a.node.name || a.node.op.name;
+      const [scale, bias, mean, variance] = a.parameters.map((v) => p.get(v, "plain")) as [
+        Buffer,
+        Buffer,
+        Buffer,
+        Buffer,
+      ];
+      const x = p.get(a.x, layout);
+      const sum = a.sum ? p.get(a.sum, layout) : null;
+      const to = p.make(y, layout);
+      const epsilon = real(Number(a.node.attrs["epsilon"]));
+      const words = [...normShape(p, y, layout), epsilon, int(a.relu ? 1 : 0), x, scale, bias, mean, variance, sum, to];
+      p.emit("NormApply", words, [x, scale, bias, mean, variance, sum], [to]);
+    },
+  });
+}
+
+export const normRule: Rule = (p, node) => {
+  const [x, scale, bias] = node.inputs as [Value, Value, Value]; // BatchNormTraining's inputs
+  const [y, mean, variance] = node.outputs as readonly Value[] as [Value, Value, Value];
+  if (x.dtype !== "float32" || sizeOf(x.shape) === 0) return false;
+  const layout = p.imageLayout(x);
+  const source = p.get(x, layout);
+  const [m, v] = [p.make(mean, "plain"), p.make(variance, "plain")];
+  p.emit("NormStatistics", [...normShape(p, x, layout), source, m, v], [source], [m, v]);
+  if (p.isRead(y)) deferAffine(p, y, { node, x, parameters: [scale, bias, mean, variance], sum: null, relu: false });
+  return true;
+};
+
+export const normInferenceRule: Rule = (p, node) => {
+  const [x, scale, bias, mean, variance] = node.inputs as [Value, Value, Value, Value, Value]; // BatchNormInference's inputs
+  if (x.dtype !== "float32" || sizeOf(x.shape) === 0) return false;
+  p.get(x, p.imageLayout(x));
+  deferAffine(p, node.outputs[0]!, { node, x, parameters: [scale, bias, mean, variance], sum: null, relu: false });
+  return true;
+};
+
+/** Residual sums and ReLU join the normalisation before them, where nothing else reads what lies between. */
+export const joinRule: Rule = (p, node) => {
+  const y = node.outputs[0]!;
+  const take = (v: Value | null | undefined): Affine | null => {
+    const a = v && p.onlyReader(v) === node ? affineOf(p, v) : null;
+    return a && !a.relu ? a : null;
+  };
+  const [a, b] = node.inputs as [Value, Value | undefined];
+  if (node.op.name === "Relu") {
+    const affine = take(a);
+    if (!affine) return false;
+    p.settle(a);
+    affines.get(p)?.delete(a);
+    deferAffine(p, y, { ...affine, relu: true });
+    return true;
+  }
+  if (node.op.name !== "Add" || !b || !sameShape(a.shape, b.shape)) return false;
+  const first = take(a);
+  const affine = first ?? take(b);
+  if (!affine || affine.sum !== null) return false;
+  const [joined, other] = first ? [a, b] : [b, a];
+  p.settle(joined);
+  affines.get(p)?.delete(joined);
+  deferAffine(p, y, { ...affine, sum: other });
+  return true;
+};
+
+export const normGradRule: Rule = (p, node) => {
+  const [x, scale, mean, variance, dy] = node.inputs as [Value, Value, Value, Value, Value]; // BatchNormGrad's inputs
+  const [dx, dscale, dbias] = node.outputs as readonly Value[] as [Value, Value, Value];
+  if (x.dtype !== "float32" || sizeOf(x.shape) === 0) return false;
+  const layout = p.imageLayout(x);
+  const gate = gateOf(p, dy, layout);
+  const vectors = [scale, mean, variance].map((v) => p.get(v, "plain")) as [Buffer, Buffer, Buffer];
+  const source = p.get(x, layout);
+  const cotangent = p.get(gate ? gate.dy : dy, layout);
+  const mask = gate ? p.get(gate.by, layout) : null;
+  // Others that read the gated cotangent (a residual) get it from here.
+  let gated: Buffer | null = null;
+  if (gate && p.onlyReader(dy) !== node) {
+    p.settle(dy);
+    gated = p.make(dy, layout);
+  }
+  const [ds, db] = [p.make(dscale, "plain"), p.make(dbias, "plain")];
+  const to = p.isRead(dx) ? p.make(dx, layout) : null;
+  const words = [
+    ...normShape(p, x, layout),
+    real(Number(node.attrs["epsilon"])),
+    source,
+    ...vectors,
+    cotangent,
+    mask,
+    gated,
+    to,
+    ds,
+    db,
+  ];
+  p.emit("NormGradient", words, [source, ...vectors, cotangent, mask], [gated, to, ds, db]);
+  return true;
+};
+
+/** dy = Where(by > 0, given, 0) that still waits, `given` being in memory: ReLU's gradient can join the normalisation's. */
+function gateOf(p: Planner, dy: Value, layout: Layout): { dy: Value; by: Value } | null {
+  const [condition, given, otherwise] = dy.node.inputs;
+  if (dy.node.op.name !== "Where" || !p.pending(dy) || !condition || !given || !isConstant(otherwise, 0)) return null;
+  const [by, zero] = condition.node.inputs;
+  if (condition.node.op.name !== "Greater" || !by || !isConstant(zero, 0)) return null;
+  const there = (v: Value) => sameShape(v.shape, dy.shape) && p.isMade(v) && p.has(v, layout);
+  return there(by) && there(given) ? { dy: given, by } : null;
+}
+
+/** The window of a pooling op over three space axes. */
+function windowOf(p: Planner, x: Value, y: Shape, a: Node["attrs"], layout: Layout): Word[] {
+  const three = (list: unknown, fill: number) => {
+    const given = list as readonly number[]; // pooling attributes are lists of numbers
+    return [...new Array<number>(3 - given.length).fill(fill), ...given];
+  };
+  const block = layout === "blocked" ? p.block : 1;
+  return [
+    size((x.shape[0]! * x.shape[1]!) / block), // [N, C, …]
+    size(block),
+    ...sizes(three(x.shape.slice(2), 1)),
+    ...sizes(three(y.slice(2), 1)),
+    ...sizes(three(a["kernel"], 1)),
+    ...sizes(three(a["strides"], 1)),
+    ...sizes(three(a["padsBegin"], 0)),
+    ...sizes(three(a["dilations"], 1)),
+  ];
+}
+
+export const maxPoolRule: Rule = (p, node) => {
+  const x = node.inputs[0]!; // MaxPool has one input
+  const [y, indices] = node.outputs as readonly Value[] as [Value, Value];
+  const kernel = node.attrs["kernel"] as readonly number[];
+  const gradientOnly = p.readersOf(indices).every((r) => r?.op.name === "MaxPoolGrad");
+  if (x.dtype !== "float32" || kernel.length > 3 || sizeOf(kernel) > 255 || !gradientOnly) return false;
+  const layout = p.imageLayout(x);
+  const source = p.get(x, layout);
+  const to = p.make(y, layout);
+  const taps = p.isRead(indices) ? p.buffer("bool", sizeOf(y.shape)) : null; // one byte an element
+  if (taps) p.taps.set(indices, { buffer: taps, layout });
+  p.emit("MaxPool", [...windowOf(p, x, y.shape, node.attrs, layout), source, to, taps], [source], [to, taps]);
+  return true;
+};
+
+export const maxPoolGradRule: Rule = (p, node) => {
+  const [indices, dy] = node.inputs as [Value, Value]; // MaxPoolGrad's inputs
+  const taps = p.taps.get(indices);
+  const x = indices.node.inputs[0];
+  if (!taps || !x) return false;
+  const { layout, buffer } = taps;
+  const cotangent = p.get(dy, layout);
+  const to = p.make(node.outputs[0]!, layout);
+  const words = [...windowOf(p, x, dy.shape, indices.node.attrs, layout), buffer, cotangent, to];
+  p.emit("MaxPoolGradient", words, [buffer, cotangent], [to]);
+  return true;
+};
+
+const reduceNumber: Readonly<Record<string, number>> = { ReduceSum: 0, ReduceMean: 1, ReduceMax: 2 };
+
+export const reduceRule: Rule = (p, node) => {
+  const x = node.inputs[0]!; // reductions have one input
+  const y = node.outputs[0]!;
+  const kind = reduceNumber[node.op.name];
+  if (kind === undefined || x.dtype !== "float32" || sizeOf(x.shape) === 0) return false;
+  const axes = new Set((node.attrs["axes"] as readonly number[]).map((a) => (a < 0 ? a + x.shape.length : a)));
+  const space = x.shape.slice(2).map((_, i) => i + 2);
+  const blocked = p.canBlock(x) && p.has(x, "blocked") && space.length > 0 && space.every((a) => axes.has(a));
+  let buffer = p.get(x, blocked ? "blocked" : "plain");
+  let shape: Shape = x.shape;
+  let left = axes;
+  const reduce = (outer: number, n: number, inner: number, last: boolean) => {
+    const to = last ? p.make(y, "plain") : p.buffer("float32", outer * inner);
+    p.emit("Reduce", [int(kind), ...sizes([outer, n, inner]), buffer, to], [buffer], [to]);
+    buffer = to;
+  };
+  if (blocked) {
+    // Space first, straight from the blocks; what is left is [N, C] in C order.
+    left = new Set([...axes].filter((a) => a < 2));
+    reduce((x.shape[0]! * x.shape[1]!) / p.block, spaceOf(x.shape), p.block, left.size === 0);
+    shape = x.shape.slice(0, 2);
+  }
+  // One run of neighbouring axes after another, from the last.
+  while (left.size > 0) {
+    const last = Math.max(...left);
+    let first = last;
+    while (left.has(first - 1)) first--;
+    const rest = new Set([...left].filter((a) => a < first));
+    reduce(
+      sizeOf(shape.slice(0, first)),
+      sizeOf(shape.slice(first, last + 1)),
+      sizeOf(shape.slice(last + 1)),
+      rest.size === 0,
+    );
+    shape = [...shape.slice(0, first), ...shape.slice(last + 1)];
+    left = rest;
+  }
+  if (axes.size === 0) p.put(y, "plain", buffer);
+  return true;
+};
+
+export const softmaxRule: Rule = (p, node) => {
+  const x = node.inputs[0]!; // one input
+  if (x.dtype !== "float32" || sizeOf(x.shape) === 0) return false;
+  const given = Number(node.attrs["axis"]);
+  const axis = given < 0 ? given + x.shape.length : given;
+  const source = p.get(x, "plain");
+  const to = p.make(node.outputs[0]!, "plain");
+  const form = sizes([sizeOf(x.shape.slice(0, axis)), x.shape[axis]!, sizeOf(x.shape.slice(axis + 1))]); // the op checked its axis
+  p.emit("Softmax", [int(node.op.name === "Softmax" ? 0 : 1), ...form, source, to], [source], [to]);
+  return true;
+};
+
+export const dotRule: Rule = (p, node) => {
+  const [a, b] = node.inputs as [Value, Value]; // Dot has two inputs
+  if (a.dtype !== "float32") return false;
+  const order: readonly Layout[] = ["weight", "blocked", "plain"];
+  const layout =
+    order.find((l) => p.has(a, l) && p.has(b, l)) ?? order.find((l) => p.has(a, l) || p.has(b, l)) ?? "plain";
+  const [ab, bb] = [p.get(a, layout), p.get(b, layout)];
+  const to = p.make(node.outputs[0]!, "plain");
+  p.emit("Dot", [size(sizeOf(a.shape)), ab, bb, to], [ab, bb], [to], 2 * sizeOf(a.shape));
+  return true;
+};
