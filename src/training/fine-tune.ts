@@ -74,18 +74,19 @@ class Training {
     const { dataset, split } = o.data;
     const lowering = compile ? { compile } : {};
     const meta = o.method.needsValidation ? o.data.meta : undefined;
-    this.task = openTask({ o, settings, transforms });
-    const { train } = this.task;
-    this.schedule = new Schedule(
-      { train, meta: meta?.indices ?? split.meta },
-      {
-        ...settings,
-        labels: (meta?.dataset ?? dataset).labels, // of the images in `meta`: classes are balanced there only
-        groups: dataset.groups,
-      },
-    );
+    this.schedule = new Schedule(meta ? { ...split, meta: meta.indices } : split, {
+      ...settings,
+      labels: (meta?.dataset ?? dataset).labels, // of the images in `meta`: classes are balanced there only
+      groups: dataset.groups,
+    });
     const microBatch = settings.microBatch || undefined;
     this.stepper = new Stepper(executor, model, method, { ...lowering, microBatch });
+    const largest = Math.max(split.validation.length, split.test.length, 1);
+    const batch = this.shape(Math.min(settings.batchSize, largest));
+    this.evaluator = new Evaluator({ executor, model, batch });
+    const feeding = { transforms, seed: settings.seed, workers: settings.workers, platform };
+    this.feed = openFeed({ dataset, ...feeding });
+    this.metaFeed = meta ? openFeed({ dataset: meta.dataset, ...feeding }) : this.feed;
   }
 
   private shape(n: number): number[] {
@@ -202,7 +203,6 @@ class Training {
     await this.report(event);
   }
 
-    await this.stepper.sync();
   private rates(): number[] {
     return Array.from(this.stepper.effectiveLr, shortest);
   }
@@ -213,6 +213,7 @@ class Training {
     const { split } = this.o.data;
     const epoch = this.epoch + 1;
     const due = epoch % settings.valInterval === 0 || epoch === settings.epochs;
+    await this.stepper.sync();
     const on = async (part: "validation" | "test") => {
       const predictions = await this.predict(split[part], this.weights());
       await this.o.predicted?.(part, epoch, predictions);
@@ -265,7 +266,6 @@ class Training {
     );
   }
 
-    await this.stepper.sync();
   private copyWeights(): Map<string, FloatTensor> {
     return new Map([...this.weights()].map(([name, t]) => [name, { ...t, data: t.data.slice() }]));
   }
@@ -278,6 +278,7 @@ class Training {
 
   private async save(best: boolean): Promise<void> {
     const { step, epoch, stepInEpoch, sums, history, identity } = this;
+    await this.stepper.sync();
     this.savedAt = `${step} ${epoch}`;
     const snapshot: Snapshot = {
       progress: { step, epoch, stepInEpoch, sums },
@@ -336,7 +337,6 @@ class Training {
     const { select } = this.settings;
     const { model, data } = this.o;
     const selectedEpoch = best?.epoch ?? (select === "last" ? epoch : 0);
-    await this.stepper.sync();
     await this.report({
       type: "end",
       reason,
@@ -349,6 +349,7 @@ class Training {
       elapsedMs: this.elapsedMs,
     });
     const evaluation = test?.evaluation ?? history.findLast((e) => e.epoch === selectedEpoch)?.validation ?? null;
+    await this.stepper.sync();
     const lastModel = withWeights(model, this.copyWeights());
     const selected: Model = best ? withWeights(model, best.weights) : lastModel;
     const rates = history.map((e) => e.lr);

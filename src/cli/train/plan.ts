@@ -97,7 +97,7 @@ export async function planTraining(
     select,
     settings: {
       epochs: given.maxEpoch ?? 30,
-      batchSize: given.batchSize ?? (segments ? 2 : 128),
+      batchSize: given.batchSize ?? 128,
       ...(given.microBatch !== undefined && { microBatch: given.microBatch }),
       workers: given.workers ?? 0,
       select,
