@@ -8,6 +8,7 @@ import { columnOf, readCsv } from "./csv.js";
 import { looksLikeDicom } from "./dicom/read.js";
 import { fromFiles, openFolder } from "./folder.js";
 import { pathColumns, withGroups } from "./groups.js";
+import { niftiEnding } from "./nifti/pairs.js";
 import { npzSource } from "./npz.js";
 import { pickleSource } from "./pickle.js";
 import { labelColumns, tableImages } from "./table.js";
@@ -26,7 +27,8 @@ export interface OpenOptions {
 
 /**
  * Opens a data set: the released pickle (plain, in a zip, in split zip parts), .npz with MedMNIST's or similar keys,
- * a folder of images (class folders, train/val/test or fold folders, a CSV of labels), such a CSV, or DICOM files.
+ * a folder of images (class folders, train/val/test or fold folders, a CSV of labels), such a CSV, DICOM files, or a folder with
+ * NIfTI volumes in images/ and their label volumes in labels/ (`Dataset.segmentation`).
  *
  * @throws {FileError} missing, empty, truncated, of another kind; @throws {DataError} content that does not make sense
  */
@@ -50,6 +52,9 @@ async function openAny(path: string, options: OpenOptions): Promise<Dataset> {
     return openDicomDataset(path, platform, classes === null ? {} : { classes });
   };
   if ((await platform.files.kind(path)) === "folder") {
+    const volumes = await import("./nifti/dataset.js"); // only where it may be needed
+    const pairs = await volumes.pairFolders(path, platform.files, (name) => niftiEnding.test(name));
+    if (pairs !== null) return volumes.openNiftiDataset(path, pairs, platform, classes);
     return (await startsWith(platform.files, path, looksLikeDicom)) ? openDicom() : openFolder(path, folderOptions);
   }
   const source = await openFile(path, platform.files);

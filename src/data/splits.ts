@@ -32,7 +32,9 @@ export interface SplitOptions {
  *
  * @throws {UsageError} options that the data cannot serve; @throws {DataError} a part that would be empty
  */
-export function planSplits(dataset: Dataset, options: SplitOptions): Split[] {
+export function planSplits(data: Dataset, options: SplitOptions): Split[] {
+  // Where pixels have classes, images have none: they are divided as images of one kind.
+  const dataset: Dataset = data.segmentation === undefined ? data : { ...data, classes: ["image"] };
   check(dataset, options);
   const { division } = dataset;
   if (options.testShare !== undefined) return [shareRun(dataset, options, options.testShare)];

@@ -43,14 +43,38 @@ export type Division =
     }
   | { readonly kind: "none" };
 
+/** Images whose every pixel or voxel has a class. Pictures are volumes of depth 1. */
+export interface Segmentation {
+  /** Shape [depth, height, width] of every image; known without reading its values. */
+  readonly shapes: readonly (readonly [number, number, number])[];
+  /** Values as stored, rescaled: float32 [channels, depth, height, width]. @throws {FileError | DataError} damaged */
+  volume(index: number): Promise<SegmentationVolume>;
+  /** Class of every voxel: [depth, height, width]. @throws {FileError | DataError} damaged; other classes than the data set's */
+  label(index: number): Promise<SegmentationLabel>;
+}
+
+export interface SegmentationVolume extends RawImage {
+  readonly depth: number;
+  readonly data: Float32Array;
+}
+
+export interface SegmentationLabel {
+  readonly depth: number;
+  readonly height: number;
+  readonly width: number;
+  readonly data: Uint8Array;
+}
+
 export interface Dataset {
   /** For messages and run names: the file's name without folders. */
   readonly name: string;
   readonly count: number;
   /** Class names in order; "0", "1", … where the file has none. */
   readonly classes: readonly string[];
-  /** Class of every image, 0 … classes − 1. */
+  /** Class of every image, 0 … classes − 1; all 0 where pixels have classes (`segmentation`). */
   readonly labels: Uint32Array;
+  /** Present where the classes are those of pixels or voxels, background first. */
+  readonly segmentation?: Segmentation;
   /** Patient, video or examination of every image, hashed or as in the groups file; null where unknown. */
   readonly groups: readonly string[] | null;
   readonly division: Division;
@@ -104,10 +128,24 @@ export interface CropRanges {
   readonly ratio: readonly [number, number];
 }
 
+/** How volumes (or images) with labels become patches. */
+export interface VolumeSpec {
+  /** "z-score": mean 0 and deviation 1 in each volume and channel; "none": as stored. */
+  readonly intensity: "z-score" | "none";
+  /** Share of training patches that are centred on a voxel of a random class of the foreground. */
+  readonly foreground: number;
+  /** Probability of mirroring a training patch along each axis by itself. */
+  readonly flip: number;
+  /** Training patches of a volume in an epoch. */
+  readonly perEpoch: number;
+  /** Share of a window's length that neighbours have in common at least, where whole volumes are predicted. */
+  readonly overlap: number;
+}
+
 /** The released transforms, as data so that a worker can run them and a run record can name them. */
 export interface TransformSpec {
-  /** Output [height, width]. */
-  readonly size: readonly [number, number];
+  /** Output [height, width]; of patches of volumes [depth, height, width]. */
+  readonly size: readonly [number, number] | readonly [number, number, number];
   /** Channels of the network's input; grey is repeated. */
   readonly channels: number;
   /** How colour becomes grey where the network takes one channel; without it that is refused. */
@@ -121,13 +159,15 @@ export interface TransformSpec {
     /** Probability of a horizontal flip. */
     readonly flip: number;
   } | null;
+  /** Segmentation: patches of volumes in place of whole images. `normalization` then is 0 and 1. */
+  readonly volume?: VolumeSpec;
 }
 
 export interface Batch {
-  /** float32 [n, channels, height, width], normalised. */
+  /** float32 [n, channels, (depth,) height, width], normalised. */
   readonly x: Float32Array;
   readonly shape: readonly number[];
-  /** Class of each image. */
+  /** Class of each image; for segmentation of each position, [n, (depth,) height, width]. */
   readonly y: Uint32Array;
   /** Indices into the data set. */
   readonly indices: Uint32Array;

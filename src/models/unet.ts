@@ -1,4 +1,5 @@
 /** @file U-Nets for segmentation in two and three dimensions, with the layers and names of Models Genesis' 3-D U-Net. */
+import { ShapeError } from "../common/errors.js";
 import type { Value } from "../graph/value.js";
 import { concat, maxPool, relu } from "../ops/index.js";
 import {
@@ -69,6 +70,15 @@ export function unet(architecture: UNet, o: UNetOptions): Model {
   const out = convLayer("out_tr.final_conv", 2 * w, classes, 1, { bias: true, dimensions });
   const layers = [...down, ...ups.map(({ wide, units }) => sequence(wide, units)), out];
   const apply = (c: Context, x: Value): Value => {
+    const space = x.shape.slice(2);
+    if (space.length !== dimensions || space.some((d) => d % unetStep !== 0)) {
+      throw new ShapeError(architecture, {
+        problem: "cannot halve the image three times",
+        expected: `${dimensions} axes of space, each a multiple of ${unetStep}`,
+        got: space.join("×"),
+        hint: "choose another patch size",
+      });
+    }
     const skips: Value[] = [];
     let y = x;
     for (const [level, layer] of down.entries()) {

@@ -46,7 +46,7 @@ const progressSchema = z.object({
   step: count,
   epoch: count,
   stepInEpoch: count,
-  sums: z.object({ loss: z.number(), correct: count, images: count }),
+  sums: z.object({ loss: z.number(), correct: count, images: count, voxels: z.array(count).exactOptional() }),
 });
 const historySchema = z.array(z.record(z.string(), z.unknown()));
 const bestSchema = z.object({ epoch: count, evaluation: z.record(z.string(), z.unknown()) }).nullable();

@@ -2,7 +2,7 @@
 import { FileError, InternalError } from "../common/errors.js";
 import type { Tensor } from "../common/tensor.js";
 import type { FileSystem, Platform } from "../platform/types.js";
-import type { EvaluationAccumulator } from "../training/metrics.js";
+import type { Predicted } from "../training/metrics.js";
 import type { StartEvent, TrainingEvent, WarningEvent } from "../training/types.js";
 import { cutEventLog } from "./event-log.js";
 import { checkName, join, runFiles, writeTensors } from "./files.js";
@@ -133,15 +133,11 @@ export class RunRecorder {
   }
 
   /**
-   * Writes logits and labels to `predictions/NAME.safetensors`: folds are pooled from them, and the worst images found.
+   * Writes logits and labels (of segmentations the voxels of each volume, counted) to `predictions/NAME.safetensors`: folds are pooled from them, and the worst images found.
    *
    * @param name "selected" and "last": the test images after the end; "epoch": those that the last epoch was judged by
    */
-  async writePredictions(
-    name: PredictionsName,
-    predictions: EvaluationAccumulator,
-    about?: PredictionsAbout,
-  ): Promise<string> {
+  async writePredictions(name: PredictionsName, predictions: Predicted, about?: PredictionsAbout): Promise<string> {
     const tensors = predictions.toTensors();
     if (about === undefined) return this.writeInto(runFiles.predictions, name, tensors);
     const { indices, part, epoch } = about;

@@ -21,6 +21,13 @@ const evaluationSchema = z.object({
   confusion: z.array(z.array(index)),
   precision: z.array(z.number().nullable()),
   recall: z.array(z.number().nullable()),
+  dice: z
+    .object({
+      mean: real,
+      perClass: z.array(z.number().nullable()),
+      volumes: z.array(z.object({ name: text, dice: z.array(z.number().nullable()) })),
+    })
+    .exactOptional(),
 });
 
 const select = z.enum(["last", "validation", "test"]);
@@ -41,6 +48,7 @@ const eventSchema: z.ZodType<TrainingEvent> = z.discriminatedUnion("type", [
     epoch: index,
     trainLoss: real,
     trainAccuracy: real,
+    trainDice: z.number().nullable().exactOptional(),
     validationLoss: real.exactOptional(),
     hypergradient: z.array(real).exactOptional(),
     lr: z.array(rate),
@@ -55,6 +63,7 @@ const eventSchema: z.ZodType<TrainingEvent> = z.discriminatedUnion("type", [
     step: index,
     trainLoss: real,
     trainAccuracy: real,
+    trainDice: z.number().nullable().exactOptional(),
     validation: evaluationSchema.exactOptional(),
     test: evaluationSchema.exactOptional(),
     lr: z.array(rate),

@@ -1,6 +1,7 @@
 /** @file summary.json: the folds of a cross-validation beside each other and pooled, by selected and by last epoch. */
 import type { FileSystem } from "../platform/types.js";
-import { EvaluationAccumulator, mergeEvaluations, pooledEvaluation } from "../training/metrics.js";
+import { EvaluationAccumulator, mergeEvaluations, type Predicted, pooledEvaluation } from "../training/metrics.js";
+import { SegmentationAccumulator } from "../training/segmentation.js";
 import type { Evaluation } from "../training/types.js";
 import { join, readTensors, runFiles, summaryFile } from "./files.js";
 import { foldFolders, readRun } from "./read.js";
@@ -13,8 +14,8 @@ export interface FoldResult {
   readonly folder: string;
   readonly record: RunRecord;
   /** Logits of the fold's test images; without them the pooled macro AUC is null. */
-  readonly selected: EvaluationAccumulator | null;
-  readonly last: EvaluationAccumulator | null;
+  readonly selected: Predicted | null;
+  readonly last: Predicted | null;
 }
 
 /** @param folds at least one */
@@ -61,11 +62,11 @@ export function summarise(name: string, folds: readonly FoldResult[], created: s
 /** Null where a fold has no evaluation: a part must not pass for the whole. */
 function pool(
   evaluations: readonly (Evaluation | null)[],
-  predictions: readonly (EvaluationAccumulator | null)[],
+  predictions: readonly (Predicted | null)[],
 ): Evaluation | null {
   const all = evaluations.filter((e) => e !== null);
   if (all.length === 0 || all.length < evaluations.length) return null;
-  const samples = predictions.filter((p) => p !== null);
+  const samples = predictions.filter((p) => p instanceof EvaluationAccumulator);
   return samples.length === predictions.length ? pooledEvaluation(samples) : mergeEvaluations(all);
 }
 
@@ -124,8 +125,9 @@ export async function readPredictions(
   files: FileSystem,
   folder: string,
   name: "selected" | "last",
-): Promise<EvaluationAccumulator | null> {
+): Promise<EvaluationAccumulator | SegmentationAccumulator | null> {
   const path = join(folder, `${runFiles.predictions}/${name}.safetensors`);
   if ((await files.kind(path)) !== "file") return null;
-  return EvaluationAccumulator.fromTensors((await readTensors(files, path)).tensors);
+  const { tensors } = await readTensors(files, path);
+  return SegmentationAccumulator.fromTensors(tensors) ?? EvaluationAccumulator.fromTensors(tensors);
 }

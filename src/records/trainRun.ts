@@ -1,9 +1,11 @@
 /** @file Training into a run folder, and one such folder for each fold of a cross-validation; both go on where they were stopped. */
 import { FileError, UsageError } from "../common/errors.js";
 import { withWeights } from "../models/build.js";
+import { lossNameOf } from "../models/types.js";
 import type { FileSystem } from "../platform/types.js";
 import { chooseCompiler } from "../runtime/lowering.js";
 import { fineTune } from "../training/fine-tune.js";
+import { figureOf } from "../training/metrics.js";
 import type { FineTuneResult, Snapshot, TestResult } from "../training/options.js";
 import { type Resolved, resolveTraining } from "../training/settings.js";
 import type { EndEvent, TrainingEvent } from "../training/types.js";
@@ -160,6 +162,7 @@ function configOf(o: TrainRunOptions, { settings, transforms, identity }: Resolv
     select,
     options: {
       ...others,
+      ...(o.model.task === "segmentation" && { loss: lossNameOf(o.model) }),
       ...methodOptions,
       ...(bounds !== undefined && { lrBounds: bounds }),
       transforms,
@@ -204,7 +207,9 @@ async function finishedRun(
     selectedEpoch: end.selectedEpoch,
     test: selected,
     testLast: last,
-    accuracy: evaluation?.accuracy ?? history.at(-1)?.trainAccuracy ?? Number.NaN,
+    accuracy: evaluation
+      ? figureOf(evaluation)
+      : (history.at(-1)?.trainDice ?? history.at(-1)?.trainAccuracy ?? Number.NaN),
     evaluation,
     model: best ? withWeights(o.model, best.weights) : lastModel,
     lastModel,

@@ -8,6 +8,7 @@ import { decodeOnnx } from "../onnx/decode.js";
 import { nodePlatform as platform } from "../platform/node/index.js";
 import { nodeExecutor } from "../platform/node/onnxRuntime.js";
 import { openFeed } from "../training/feed.js";
+import { EvaluationAccumulator } from "../training/metrics.js";
 import { range, stripes, tinyModel, tinyTraining, transforms } from "../training/tiny.testing.js";
 import { exportModel, symbolicBatch } from "./export-model.js";
 import { trainRun } from "./trainRun.js";
@@ -80,7 +81,8 @@ describe("model.onnx", () => {
     const session = await ort.InferenceSession.create(join(folder, "model.onnx"));
     expect([session.inputNames, session.outputNames]).toEqual([["x"], ["logits"]]);
     const feed = openFeed({ dataset, transforms, seed: 0, workers: 0 });
-    const logits = run.test?.predictions.samples().logits ?? [];
+    const predictions = run.test?.predictions;
+    const logits = predictions instanceof EvaluationAccumulator ? predictions.samples().logits : [];
     for (const [from, to] of [
       [0, 1],
       [1, 4],

@@ -92,11 +92,20 @@ async function modelOf(info: RunInfo, weights: ReadonlyMap<string, FloatTensor>,
 const numbers = z.array(z.number()).min(1);
 const range = z.tuple([z.number(), z.number()]);
 const specSchema = z.object({
-  size: z.tuple([whole, whole]),
+  size: z.union([z.tuple([whole, whole]), z.tuple([whole, whole, whole])]),
   channels: whole,
   colorToGrey: z.literal("luma").exactOptional(),
   normalization: z.object({ mean: numbers, std: numbers }),
   augment: z.object({ crop: z.object({ scale: range, ratio: range }).nullable(), flip: z.number() }).nullable(),
+  volume: z
+    .object({
+      intensity: z.enum(["z-score", "none"]),
+      foreground: z.number(),
+      flip: z.number(),
+      perEpoch: whole,
+      overlap: z.number(),
+    })
+    .exactOptional(),
 });
 const transformsSchema: z.ZodType<Transforms> = z.object({
   train: specSchema,

@@ -7,17 +7,14 @@ import { withWeights } from "../models/build.js";
 import type { Model } from "../models/types.js";
 import { type LabelledBatch, Stepper, type StepReport } from "../runtime/stepper.js";
 import { shortest } from "./_json.js";
-import { chunks, Evaluator } from "./evaluator.js";
-import { type Feed, openFeed } from "./feed.js";
-import type { EvaluationAccumulator } from "./metrics.js";
+import { figureOf, type Predicted } from "./metrics.js";
 import type { Best, EpochSums, FineTuneOptions, FineTuneResult, Snapshot, TestResult, Transforms } from "./options.js";
 import { prefetch } from "./prefetch.js";
 import { Schedule } from "./schedule.js";
 import { checkIdentity, resolveTraining, type Settings } from "./settings.js";
+import { AHEAD, addSums, openTask, rightOf, type Task } from "./task.js";
 import type { EpochEvent, Evaluation, StepEvent, TrainingEvent } from "./types.js";
 
-/** Batches of so many steps are made ahead. */
-const AHEAD = 2;
 const noSums: EpochSums = { loss: 0, correct: 0, images: 0 };
 
 /**
@@ -50,10 +47,7 @@ interface StepBatches {
 class Training {
   private readonly schedule: Schedule;
   private readonly stepper: Stepper;
-  private readonly evaluator: Evaluator;
-  private readonly feed: Feed;
-  /** Of MetaLR's validation batches: the same, or that of another data set. */
-  private readonly metaFeed: Feed;
+  private readonly task: Task;
   private readonly started = performance.now();
   private step = 0;
   private epoch = 0;
@@ -70,23 +64,22 @@ class Training {
     private readonly transforms: Transforms,
     private readonly identity: string,
   ) {
-    const { executor, model, method, compile, platform } = o;
+    const { executor, model, method, compile } = o;
     const { dataset, split } = o.data;
     const lowering = compile ? { compile } : {};
     const meta = o.method.needsValidation ? o.data.meta : undefined;
-    this.schedule = new Schedule(meta ? { ...split, meta: meta.indices } : split, {
-      ...settings,
-      labels: (meta?.dataset ?? dataset).labels, // of the images in `meta`: classes are balanced there only
-      groups: dataset.groups,
-    });
+    this.task = openTask({ o, settings, transforms });
+    const { train } = this.task;
+    this.schedule = new Schedule(
+      { train, meta: meta?.indices ?? split.meta },
+      {
+        ...settings,
+        labels: (meta?.dataset ?? dataset).labels, // of the images in `meta`: classes are balanced there only
+        groups: dataset.groups,
+      },
+    );
     const microBatch = settings.microBatch || undefined;
     this.stepper = new Stepper(executor, model, method, { ...lowering, microBatch });
-    const largest = Math.max(split.validation.length, split.test.length, 1);
-    const batch = this.shape(Math.min(settings.batchSize, largest));
-    this.evaluator = new Evaluator({ executor, model, batch });
-    const feeding = { transforms, seed: settings.seed, workers: settings.workers, platform };
-    this.feed = openFeed({ dataset, ...feeding });
-    this.metaFeed = meta ? openFeed({ dataset: meta.dataset, ...feeding }) : this.feed;
   }
 
   private shape(n: number): number[] {
@@ -161,8 +154,8 @@ class Training {
   private async batchesOf(step: number): Promise<StepBatches> {
     const clock = this.clockOf(step);
     const [train, meta] = await Promise.all([
-      this.feed.batch(this.schedule.train(step), clock.epoch),
-      phaseAt(this.o.method, clock).validation ? this.metaFeed.batch(this.schedule.meta(step), null) : null,
+      this.task.trainBatch(this.schedule.train(step), clock.epoch),
+      phaseAt(this.o.method, clock).validation ? this.task.metaBatch(this.schedule.meta(step), step) : null,
     ]);
     return { train, meta };
   }
@@ -176,22 +169,18 @@ class Training {
     const epoch = this.epoch + 1;
     const report = await this.stepper.step(labelled(train), meta && labelled(meta), this.clockOf(this.step + 1));
     const stepMs = performance.now() - began;
-    const images = train.y.length;
+    const images = train.indices.length;
     const trainLoss = numbers(report, "trainLoss")[0] ?? Number.NaN;
-    const correct = countCorrect(numbers(report, "logits"), train.y);
+    const now = { loss: trainLoss * images, ...this.task.judge(numbers(report, "logits"), train) };
     this.step++;
     this.stepInEpoch++;
-    this.sums = {
-      loss: this.sums.loss + trainLoss * images,
-      correct: this.sums.correct + correct,
-      images: this.sums.images + images,
-    };
+    this.sums = addSums(this.sums, now);
     const event: StepEvent = {
       type: "step",
       step: this.step,
       epoch,
       trainLoss: shortest(trainLoss),
-      trainAccuracy: correct / images,
+      ...rightOf(now),
       ...(report["validationLoss"] && { validationLoss: shortest(numbers(report, "validationLoss")[0] ?? Number.NaN) }),
       ...(report["hypergradient"] && { hypergradient: Array.from(numbers(report, "hypergradient"), shortest) }),
       lr: this.rates(),
@@ -238,7 +227,7 @@ class Training {
       epoch,
       step: this.step,
       trainLoss: sums.loss / sums.images,
-      trainAccuracy: sums.correct / sums.images,
+      ...rightOf(sums),
       ...(validation && { validation }),
       ...(test && { test }),
       lr: this.rates(),
@@ -270,10 +259,8 @@ class Training {
     return new Map([...this.weights()].map(([name, t]) => [name, { ...t, data: t.data.slice() }]));
   }
 
-  private predict(part: Uint32Array, weights: ReadonlyMap<string, FloatTensor>): Promise<EvaluationAccumulator> {
-    const pieces = chunks(part, this.evaluator.batchSize);
-    const batches = prefetch(0, pieces.length - 1, AHEAD, (i) => this.feed.batch(pieces[i]!, null)); // i is a piece
-    return this.evaluator.run(weights, batches, this.o.signal);
+  private predict(part: Uint32Array, weights: ReadonlyMap<string, FloatTensor>): Promise<Predicted> {
+    return this.task.predict(part, weights, this.o.signal);
   }
 
   private async save(best: boolean): Promise<void> {
@@ -366,7 +353,9 @@ class Training {
       selectedEpoch,
       test,
       testLast,
-      accuracy: evaluation?.accuracy ?? history.at(-1)?.trainAccuracy ?? Number.NaN,
+      accuracy: evaluation
+        ? figureOf(evaluation)
+        : (history.at(-1)?.trainDice ?? history.at(-1)?.trainAccuracy ?? Number.NaN),
       evaluation,
       model: selected,
       lastModel,
@@ -375,22 +364,26 @@ class Training {
   }
 
   async close(): Promise<void> {
-    this.feed.close();
-    if (this.metaFeed !== this.feed) this.metaFeed.close();
-    await this.evaluator.close();
+    await this.task.close();
     await this.stepper.close();
   }
 }
 
-/** Higher accuracy, of equal ones the lower loss; a loss that is not a number is the highest. */
+/** Higher accuracy (of segmentations: mean Dice), of equal ones the lower loss; a loss that is not a number is the highest. */
 export function isBetter(a: Evaluation, than: Evaluation): boolean {
-  if (a.accuracy !== than.accuracy) return a.accuracy > than.accuracy || Number.isNaN(than.accuracy);
+  const [ours, theirs] = [figureOf(a), figureOf(than)];
+  if (ours !== theirs) return ours > theirs || Number.isNaN(theirs);
   return a.loss < than.loss || (Number.isNaN(than.loss) && !Number.isNaN(a.loss));
 }
 
 const labelled = ({ x, y, shape }: Batch): LabelledBatch => ({
   x: { dtype: "float32", shape, data: x },
-  y: { dtype: "int64", shape: [y.length], data: BigInt64Array.from(y, BigInt) },
+  // One class an image, or one a position.
+  y: {
+    dtype: "int64",
+    shape: y.length === shape[0] ? [y.length] : [shape[0] ?? 0, ...shape.slice(2)],
+    data: BigInt64Array.from(y, BigInt),
+  },
 });
 
 /** A float32 output of the step's report. */
@@ -398,15 +391,4 @@ function numbers(report: StepReport, name: string): Float32Array {
   const t = report[name];
   if (t?.dtype !== "float32") throw new InternalError(`the step reports no "${name}"`);
   return t.data;
-}
-
-/** Rows of logits [n, classes] whose largest is that of the label (the first of equal ones, as torch.argmax). */
-function countCorrect(logits: Float32Array, labels: Uint32Array): number {
-  const classes = logits.length / labels.length;
-  let correct = 0;
-  for (const [i, label] of labels.entries()) {
-    const row = logits.subarray(i * classes, (i + 1) * classes);
-    if (row.indexOf(row.reduce((a, b) => Math.max(a, b))) === label) correct++;
-  }
-  return correct;
 }

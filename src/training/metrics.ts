@@ -1,7 +1,21 @@
 /** @file Quality of predictions: loss, accuracy, area under the ROC curve, confusion matrix; exact over batches and folds. */
 import { DataError, ShapeError } from "../common/errors.js";
 import type { Tensor } from "../common/tensor.js";
+import { figuresOf } from "./dice.js";
 import type { Evaluation } from "./types.js";
+
+/** Predictions of a set of images, with what they are judged against. */
+export interface Predicted {
+  readonly classes: number;
+  /** Images or volumes so far. */
+  readonly count: number;
+  evaluate(): Evaluation;
+  /** For a safetensors file beside a run. */
+  toTensors(): Map<string, Tensor>;
+}
+
+/** What runs and epochs are compared by: the mean Dice of segmentations, else the accuracy. */
+export const figureOf = ({ dice, accuracy }: Pick<Evaluation, "dice" | "accuracy">): number => dice?.mean ?? accuracy;
 
 /** What follows from a confusion matrix alone. */
 export type ConfusionRates = Pick<Evaluation, "count" | "accuracy" | "balancedAccuracy" | "precision" | "recall">;
@@ -117,7 +131,7 @@ export function evaluate(logits: Float32Array, labels: Uint32Array, classes: num
 }
 
 /** Collects logits batch by batch; the result does not depend on how the samples were cut into batches. */
-export class EvaluationAccumulator {
+export class EvaluationAccumulator implements Predicted {
   private logits = new Float32Array(0);
   private labels = new Uint32Array(0);
   private used = 0;
@@ -220,7 +234,14 @@ export function mergeEvaluations(parts: readonly Evaluation[]): Evaluation {
     if (part.count > 0) loss += part.loss * part.count; // the loss of no samples is NaN
   }
   const rates = confusionRates(confusion);
-  return { ...rates, loss: loss / rates.count, macroAuc: null, confusion };
+  const volumes = parts.flatMap((part) => part.dice?.volumes ?? []);
+  return {
+    ...rates,
+    loss: loss / rates.count,
+    macroAuc: null,
+    confusion,
+    ...(volumes.length > 0 && { dice: figuresOf(volumes, classes) }),
+  };
 }
 
 function macroAuc(logOdds: readonly Float64Array[], labels: Uint32Array): number | null {

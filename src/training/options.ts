@@ -7,12 +7,12 @@ import type { Model } from "../models/types.js";
 import type { Platform } from "../platform/types.js";
 import type { StepperOptions } from "../runtime/stepper.js";
 import type { Executor } from "../runtime/types.js";
-import type { EvaluationAccumulator } from "./metrics.js";
+import type { Predicted } from "./metrics.js";
 import type { EpochEvent, Evaluation, TrainingEvent } from "./types.js";
 
 /**
  * How the epoch whose weights are reported is chosen:
- * - "validation": highest accuracy on the validation images, of equal ones the lower loss, of these the earlier epoch;
+ * - "validation": highest accuracy (for segmentation: mean Dice of the foreground) on the validation images, of equal ones the lower loss, of these the earlier epoch;
  * - "last": the last one;
  * - "test": as "validation", but on the test images themselves, as the released program does. Leaky: never a fair figure.
  */
@@ -93,11 +93,7 @@ export interface FineTuneOptions extends TrainingSettings, TrainingSurroundings 
   /** Continue from here. The other options have to be those of the first start. */
   readonly resume?: Snapshot;
   /** Gets what was predicted at the end of an epoch, in the order of the part's images; awaited. */
-  readonly predicted?: (
-    part: "validation" | "test",
-    epoch: number,
-    predictions: EvaluationAccumulator,
-  ) => void | Promise<void>;
+  readonly predicted?: (part: "validation" | "test", epoch: number, predictions: Predicted) => void | Promise<void>;
 }
 
 /** Where a run is: everything before it is done. */
@@ -115,8 +111,11 @@ export interface Progress {
 export interface EpochSums {
   /** Σ of loss · images. */
   readonly loss: number;
+  /** Images, for segmentation voxels, whose class was right. */
   readonly correct: number;
   readonly images: number;
+  /** Of segmentations: voxels, [truth · classes + predicted]. */
+  readonly voxels?: readonly number[];
 }
 
 /** The epoch that `select` prefers so far. */
@@ -143,7 +142,7 @@ export interface Snapshot {
 /** Evaluation on the test images with its logits, so that folds can be pooled. */
 export interface TestResult {
   readonly evaluation: Evaluation;
-  readonly predictions: EvaluationAccumulator;
+  readonly predictions: Predicted;
 }
 
 export interface FineTuneResult {
@@ -163,7 +162,7 @@ export interface FineTuneResult {
   readonly test: TestResult | null;
   readonly testLast: TestResult | null;
   /**
-   * The figure to quote: accuracy on the test images at the selected epoch; without test images that on the validation images,
+   * The figure to quote: accuracy (for segmentation: mean Dice of the foreground) on the test images at the selected epoch; without test images that on the validation images,
    * without these that of the last epoch on its training batches; NaN before the first epoch's end.
    */
   readonly accuracy: number;

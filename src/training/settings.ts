@@ -147,6 +147,9 @@ function checkTogether(
       hint: "draw them from the training images (train), or hold out a part (split)",
     });
   }
+  if (pixels && settings.metaDisjoint) {
+    refuse("metaDisjoint", "is not there for segmentation yet", { hint: "leave it out" });
+  }
   if (pixels && settings.metaBatches === "balanced") {
     refuse("metaBatches", "balanced by class is for images that have one class", { hint: "leave it out" });
   }

@@ -1,5 +1,20 @@
 /** @file What training reports while it runs: one JSON object an event, the lines of events.jsonl. */
 
+/** Dice of every class of one volume; null where the class is neither there nor predicted. */
+export interface VolumeDice {
+  readonly name: string;
+  readonly dice: readonly (number | null)[];
+}
+
+/** What a segmentation is judged by. */
+export interface SegmentationFigures {
+  /** Mean over the classes but the background of `perClass`; epochs are chosen by it. */
+  readonly mean: number;
+  /** By class, background first: the mean over the volumes where the class is there or predicted; null where there are none. */
+  readonly perClass: readonly (number | null)[];
+  readonly volumes: readonly VolumeDice[];
+}
+
 /** Quality of predictions on one set of images. Rates are shares in 0 … 1; NaN (0/0) is written as null. */
 export interface Evaluation {
   readonly count: number;
@@ -14,6 +29,8 @@ export interface Evaluation {
   readonly confusion: readonly (readonly number[])[];
   readonly precision: readonly (number | null)[];
   readonly recall: readonly (number | null)[];
+  /** Of segmentations. Count, accuracy, confusion, precision and recall then are those of voxels, the loss is the mean over volumes. */
+  readonly dice?: SegmentationFigures;
 }
 
 export interface StepEvent {
@@ -25,6 +42,8 @@ export interface StepEvent {
   readonly trainLoss: number;
   /** Share of the batch that was classified rightly by the training pass. */
   readonly trainAccuracy: number;
+  /** Of segmentations: mean Dice of the foreground classes over the batch's patches together; null where there is no foreground. */
+  readonly trainDice?: number | null;
   /** Loss at the look-ahead parameters; absent for methods without a validation pass. */
   readonly validationLoss?: number;
   /** Per layer group, in loss per unit of learning rate. */
@@ -45,6 +64,8 @@ export interface EpochEvent {
   readonly step: number;
   readonly trainLoss: number;
   readonly trainAccuracy: number;
+  /** Of segmentations, over all patches of the epoch together. */
+  readonly trainDice?: number | null;
   readonly validation?: Evaluation;
   /** Evaluated every epoch only under --select test; otherwise in the last epoch and at the selected one, in "end". */
   readonly test?: Evaluation;

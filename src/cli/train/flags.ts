@@ -18,6 +18,7 @@ import {
   wholes,
 } from "../options.js";
 import { speedFlags } from "../speed.js";
+import { segmentationFlags } from "./segmentation.js";
 
 /** H×W in pixels: 64, or 96x128. */
 const imageSize: OptionSpec<readonly [number, number]> = {
@@ -129,6 +130,13 @@ export const trainFlags = {
       default: "that of the weights, else resnet18",
       of: architectures,
     }),
+    width: whole({
+      flags: "--width <n>",
+      help: "channels of the first layer of a network that starts from random weights; every stage doubles it",
+      default: "the network's own (resnet18: 64, resnet20: 16, unet: 32)",
+      min: 1,
+      max: 4096,
+    }),
     head: choice({
       flags: "--head <what>",
       help: "last layer: keep takes the weights' own where it has as many classes, new never",
@@ -140,6 +148,7 @@ export const trainFlags = {
       help: "the same as --head new: the last layer is made again for the data's classes",
     }),
   }),
+  ...section("Segmentation", segmentationFlags),
   ...section("Method", {
     method,
     variant: choice({

@@ -15,6 +15,7 @@ import { openWeights } from "../../weights/index.js";
 import type { TrainFlags } from "./flags.js";
 import { methodOf } from "./method.js";
 import { findReleasedData, findReleasedWeights, noData, noWeights } from "./released.js";
+import { patchesOf, refuseForeign, usualUNet, withLoss } from "./segmentation.js";
 
 export interface Plan {
   readonly dataset: Dataset;
@@ -59,7 +60,9 @@ export async function planTraining(
     platform,
     ...(given.groupsFile !== undefined && { groupsFile: given.groupsFile }),
   });
-  if (dataset.imageShape.depth !== undefined) {
+  refuseForeign(given, dataset);
+  const segments = dataset.segmentation !== undefined;
+  if (dataset.imageShape.depth !== undefined && !segments) {
     throw new DataError(data, {
       problem: "holds volumes, and the built-in networks take images",
       expected: "images [n,H,W] or [n,3,H,W]",
@@ -76,15 +79,18 @@ export async function planTraining(
     ...(given.byGroup !== undefined && { byGroup: given.byGroup }),
   });
   const meta = await openMeta(given, dataset, platform);
-  const opened = await openModel(given.model ?? null, {
+  const architecture = given.model ?? (segments && weights.path === null ? usualUNet(dataset) : null);
+  const network = await openModel(architecture, {
     platform,
     classes: dataset.classes.length,
     channels: dataset.imageShape.channels,
     seed,
     head: given.replaceHead ? "new" : (given.head ?? (released ? "new" : "keep")),
-    ...(given.imageSize !== undefined && { size: given.imageSize }),
+    ...(given.width !== undefined && { width: given.width }),
+    ...((given.imageSize ?? given.patchSize) && { size: given.imageSize ?? given.patchSize ?? [] }),
     ...(weights.path !== null && { weights: weights.path }),
   });
+  const opened: OpenedModel = { ...network, model: withLoss(network.model, given.loss) };
   checkNormalization(normalization, opened.model);
   return {
     dataset,
@@ -97,7 +103,7 @@ export async function planTraining(
     select,
     settings: {
       epochs: given.maxEpoch ?? 30,
-      batchSize: given.batchSize ?? 128,
+      batchSize: given.batchSize ?? (segments ? 2 : 128),
       ...(given.microBatch !== undefined && { microBatch: given.microBatch }),
       workers: given.workers ?? 0,
       select,
@@ -107,6 +113,7 @@ export async function planTraining(
       ...(given.checkpointEvery !== undefined && { checkpointEvery: given.checkpointEvery }),
     },
     async forSplit(split, model) {
+      if (segments) return { seed, transforms: patchesOf(given, model, dataset, split) };
       const size = given.imageSize ?? (model.input.size === null ? ([64, 64] as const) : undefined);
       const transforms = await defaultTransforms({
         model,

@@ -2,23 +2,15 @@
 import { DataError } from "../../common/errors.js";
 import type { Platform } from "../../platform/types.js";
 import { some } from "../folder.js";
-import type { RawImage } from "../types.js";
+import type { SegmentationLabel, SegmentationVolume } from "../types.js";
 import { join, visible } from "../walk.js";
 import { describeNifti, type NiftiHeader, type NiftiVolume, readNifti } from "./read.js";
 
 /** An image of one or several channels: float32 [channels, depth, height, width]. */
-export interface Volume extends RawImage {
-  readonly depth: number;
-  readonly data: Float32Array;
-}
+export type Volume = SegmentationVolume;
 
 /** The class of every voxel: [depth, height, width]. */
-export interface LabelVolume {
-  readonly depth: number;
-  readonly height: number;
-  readonly width: number;
-  readonly data: Uint8Array;
-}
+export type LabelVolume = SegmentationLabel;
 
 export interface NiftiPair {
   /** The files' common name without its ending: "hippocampus_001". */
@@ -42,7 +34,8 @@ export interface NiftiPairOptions {
 
 /** Heads of NIfTI files are shorter, packed ones by far. */
 const firstRead = 8192;
-const ending = /\.nii(\.gz)?$/i;
+/** How NIfTI files end. */
+export const niftiEnding = /\.nii(\.gz)?$/i;
 
 const listed = (names: readonly string[]): string => `${names.length} (${some(names)})`;
 
@@ -50,8 +43,8 @@ const listed = (names: readonly string[]): string => `${names.length} (${some(na
 async function volumesIn(folder: string, platform: Pick<Platform, "files">): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const { name, kind } of await visible(platform.files, folder)) {
-    if (kind !== "file" || !ending.test(name)) continue;
-    const short = name.replace(ending, "").replace(/_0000$/, "");
+    if (kind !== "file" || !niftiEnding.test(name)) continue;
+    const short = name.replace(niftiEnding, "").replace(/_0000$/, "");
     const before = found.get(short);
     if (before !== undefined)
       throw new DataError(folder, { problem: "holds the same volume twice", got: `${before}, ${name}` });
