@@ -108,7 +108,17 @@ export class Emitter implements Lowering {
       graph: { name, nodes, inputs, outputs, initializers: this.initializers },
     });
     const plain = outputs.map(({ from: _, ...port }) => port);
-    return { name, bytes, inputs, outputs: plain, lowering, nodes: nodes.length };
+    // ONNX Runtime 1.30's WebGPU takes a MaxPool that gives indices, and fails when it runs.
+    const processorNodes = nodes.filter((n) => n.opType === "MaxPool" && n.outputs.length > 1).map((n) => n.name);
+    return {
+      name,
+      bytes,
+      inputs,
+      outputs: plain,
+      lowering,
+      nodes: nodes.length,
+      ...(processorNodes.length > 0 && { processorNodes }),
+    };
   }
 }
 

@@ -19,6 +19,8 @@ export interface Compiled {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   readonly lowering: LoweringName;
+  /** Names of nodes that only the processor can run: a device's runtime is told to leave them to it. */
+  readonly processorNodes?: readonly string[];
   /** ONNX nodes, for the record. */
   readonly nodes: number;
 }

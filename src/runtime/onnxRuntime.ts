@@ -36,7 +36,9 @@ export function onnxRuntimeExecutor(ort: OrtModule, options: OrtOptions): Execut
     let session: InferenceSession;
     try {
       session = await ort.InferenceSession.create(compiled.bytes, {
-        executionProviders: [...providers],
+        executionProviders: providers.map((name) =>
+          name === "webgpu" && compiled.processorNodes ? { name, forceCpuNodeNames: compiled.processorNodes } : name,
+        ),
         graphOptimizationLevel: "all",
         executionMode: "sequential",
         // Memory patterns plan one allocation for a whole step; every shape is known.
