@@ -31,13 +31,23 @@ export interface MethodChoice {
 type Reader = (text: string) => unknown;
 type Given = { lr: number; backboneRatio: number; optimizer: Optimizer } & Readonly<Record<string, unknown>>;
 
+/** An option of one method. */
+interface Key {
+  readonly read: Reader;
+  /** For forms and help; absent where the command line has an option of that meaning. */
+  readonly help?: string;
+  readonly default?: string;
+  /** The words that it can be; absent for numbers. */
+  readonly choices?: readonly string[];
+}
+
 interface Entry {
   /** For tables. */
   readonly title: string;
   /** One sentence for reports and help. */
   readonly about: string;
-  /** Its own options, and how their text is read. */
-  readonly keys: Readonly<Record<string, Reader>>;
+  /** Its own options. */
+  readonly keys: Readonly<Record<string, Key>>;
   readonly optimizer?: () => Optimizer;
   make(o: Given, factor: number): Method;
 }
@@ -47,7 +57,17 @@ const oneOf =
   (...words: readonly string[]): Reader =>
   (text) =>
     words.find((w) => w === text);
-const truth: Reader = (text) => ({ true: true, false: false })[text];
+
+/** One of the words, the first by default. */
+const words = (help: string, ...choices: readonly [string, ...string[]]): Key => ({
+  read: oneOf(...choices),
+  help,
+  default: choices[0],
+  choices,
+});
+const numeric = (help: string, standard: string): Key => ({ read: number, help, default: standard });
+/** What the command line says by an option of its own. */
+const known = (read: Reader): Key => ({ read });
 
 const entries = {
   metalr: {
@@ -55,15 +75,28 @@ const entries = {
     about:
       "Learns one rate per layer group while training, by its hypergradient on validation batches (Chen et al. 2023).",
     keys: {
-      variant: oneOf("paper", "released"),
-      hyperLr: number,
-      update: oneOf("additive", "proportional", "log"),
-      direction: oneOf("gradient", "optimizer"),
-      hyperOptimizer: oneOf("sgd", "adam"),
-      normalize: oneOf("none", "cosine"),
-      metaEvery: number,
-      headWarmupEpochs: number,
-      bounds: (text) => (text === "none" ? null : undefined),
+      variant: known(oneOf("paper", "released")),
+      hyperLr: known(number),
+      update: known(oneOf("additive", "proportional", "log")),
+      direction: words(
+        "look ahead along the gradient, or along the direction of the optimizer's true step",
+        "gradient",
+        "optimizer",
+      ),
+      hyperOptimizer: {
+        read: oneOf("sgd", "adam"),
+        help: "an optimizer on the logarithms of the rates, with --hyper-lr as its step size, instead of --lr-update",
+        default: "none",
+        choices: ["sgd", "adam"],
+      },
+      normalize: words(
+        "cosine: hypergradients are divided by the norms of both gradients; costs one more weight gradient",
+        "none",
+        "cosine",
+      ),
+      metaEvery: numeric("the rates learn in every k-th step only; the others are plain training steps", "1"),
+      headWarmupEpochs: known(number),
+      bounds: known((text) => (text === "none" ? null : undefined)),
     },
     make({ variant, headWarmupEpochs, ...o }, factor) {
       const bounds = [1e-6, 1e-2 * Math.max(1, factor)] as const;
@@ -78,7 +111,7 @@ const entries = {
   finetune: {
     title: "Full fine-tuning",
     about: "All layers at rates that are set beforehand.",
-    keys: { backboneRatio: number },
+    keys: { backboneRatio: known(number) },
     make: finetune,
   },
   lastLayer: {
@@ -90,44 +123,68 @@ const entries = {
   lastGroups: {
     title: "Last layer groups",
     about: "The last layer groups alone (two, unless said otherwise).",
-    keys: { groups: number, backboneRatio: number },
+    keys: {
+      groups: numeric("how many layer groups are trained, counted from the end", "2"),
+      backboneRatio: known(number),
+    },
     make: lastGroups,
   },
   linearProbe: {
     title: "Linear probe, then fine-tuning",
     about: "The head alone first, then all layers (Kumar et al. 2022).",
-    keys: { probeShare: number, backboneRatio: number },
+    keys: {
+      probeShare: numeric("share of the epochs that train the head alone, between 0 and 1", "0.5"),
+      backboneRatio: known(number),
+    },
     make: linearProbe,
   },
   layerDecay: {
     title: "Layer-wise decay",
     about: "Each layer group at 0.75 of the rate of the one above it (He et al. 2022).",
-    keys: { decay: number },
+    keys: { decay: numeric("rate of a layer group as a share of that of the group above it", "0.75") },
     make: layerDecay,
   },
   discriminative: {
     title: "Discriminative rates",
     about: "Each layer group at 1/2.6 of the rate of the one above it (Howard and Ruder 2018).",
-    keys: { decay: number },
+    keys: { decay: numeric("rate of a layer group as a share of that of the group above it", "1/2.6") },
     make: discriminative,
   },
   l2sp: {
     title: "L2-SP",
     about: "Fine-tuning that is pulled back to the weights at its start (Li et al. 2018).",
-    keys: { alpha: number, beta: number, backboneRatio: number },
+    keys: {
+      alpha: numeric("strength of the pull of all layers but the head towards the weights at the start", "0.1"),
+      beta: numeric("weight decay of the head", "0.01"),
+      backboneRatio: known(number),
+    },
     optimizer: () => adam(),
     make: l2sp,
   },
   autoRgn: {
     title: "Auto-RGN",
     about: "Rates in proportion to each layer group's relative gradient norm, set anew every epoch (Lee et al. 2023).",
-    keys: { keepState: truth },
+    keys: {
+      keepState: {
+        read: (text) => ({ true: true, false: false })[text],
+        help: "whether the optimizer keeps its state when the rates are set anew",
+        default: "false",
+        choices: ["false", "true"],
+      },
+    },
     make: autoRgn,
   },
   ldog: {
     title: "LDoG",
     about: "Rates from distance over gradients, no rate to choose, averaged weights (Ivgi et al. 2023).",
-    keys: { relativeStart: number, gamma: (text) => (text === "none" ? null : number(text)) },
+    keys: {
+      relativeStart: numeric("first distance of a layer, as a share of 1 + the norm of its weights", "1e-6"),
+      gamma: {
+        read: (text) => (text === "none" ? null : number(text)),
+        help: "weight of late iterates in the average that is evaluated; none evaluates the last iterate",
+        default: "8",
+      },
+    },
     optimizer: () => sgd(),
     make: ({ lr: _, ...o }, factor) => ldog({ ...o, lr: factor }),
   },
@@ -140,6 +197,20 @@ const table: Readonly<Record<string, Entry | undefined>> = entries;
 
 /** Title and sentence of a method, for reports and help. */
 export const aboutMethod = (name: MethodName): { readonly title: string; readonly about: string } => entries[name];
+
+export interface MethodOption {
+  readonly key: string;
+  readonly help: string;
+  readonly default: string;
+  /** Empty for numbers. */
+  readonly choices: readonly string[];
+}
+
+/** The options that one method alone has, for forms: those that the command line has an option for are left out. */
+export const optionsOfMethod = (name: MethodName): readonly MethodOption[] =>
+  Object.entries<Key>(entries[name].keys).flatMap(([key, { help, default: standard = "", choices = [] }]) =>
+    help === undefined ? [] : [{ key, help, default: standard, choices }],
+  );
 
 /**
  * The method of a name.
@@ -178,7 +249,7 @@ export function parseMethod(text: string): MethodSpec {
   const name = methodNames.find((n) => n.toLowerCase() === word.replace(/-/g, "").toLowerCase());
   if (name === undefined) throw unknown(word);
   const keys: Readonly<Record<string, Reader>> = {
-    ...entries[name].keys,
+    ...Object.fromEntries(Object.entries<Key>(entries[name].keys).map(([key, { read }]) => [key, read])),
     schedule: oneOf(...scheduleNames),
     ema: number,
   };
@@ -194,11 +265,11 @@ export function parseMethod(text: string): MethodSpec {
         got: printable(key),
       });
     }
-    const known = read(value.trim());
-    if (known === undefined) {
+    const meant = read(value.trim());
+    if (meant === undefined) {
       throw new UsageError(`method ${name}`, { problem: `option ${camel} cannot be this`, got: printable(value) });
     }
-    own[camel] = known;
+    own[camel] = meant;
   }
   const { schedule, ema, ...rest } = own;
   return {
