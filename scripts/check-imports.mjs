@@ -43,10 +43,12 @@ const entries = new Map([["index.ts", "node"]]);
 const sharedFiles = new Set([
   "cli/options.ts",
   "cli/speed.ts",
+  "cli/train/fields.ts",
   "cli/train/flags.ts",
   "cli/train/method.ts",
   "cli/train/plan.ts",
   "cli/train/released.ts",
+  "cli/train/segmentation.ts",
 ]);
 
 /** Places that run on Node only; all others must run in a browser, too. */
