@@ -4,13 +4,13 @@
 #include <cmath>
 #include <cstring>
 
+#include "lanes.h"
 #include "program.h"
 
 namespace metalr {
 namespace {
 
 constexpr int64_t kRun = 128;  // positions that are summed in float32 before float64 takes over
-constexpr int kMost = 16;      // lanes of the largest block
 
 struct Shape {
   int64_t images, channels, space, block;
@@ -24,11 +24,14 @@ struct Shape {
   int64_t start(int64_t image, int64_t b) const { return (image * blocks() + b) * space * block; }
 };
 
-/// Two sums for each channel. f(position, lane) gives both terms by reference; B is known to the compiler.
+/// Two sums for each channel. terms(tag, position, channel, first, second) adds both terms of one vector; `tag` has its type.
 template <int B, class Terms>
-void sums(const Shape& s, double* first, double* second, const Terms& terms) {
+void sums(const Shape& s, double* first, double* second, std::vector<double>& parts, const Terms& terms) {
+  using V = Lanes<B>;
+  constexpr int kLanes = sizeof(V) / 4, kStep = kLanes / B;  // positions in a vector: 1, or 16 for single channels
   const int64_t pieces = s.pieces(), blocks = s.blocks();
-  std::vector<double> parts(size_t(2 * pieces * s.channels));
+  parts.assign(size_t(2 * pieces * s.channels), 0);
+  double* out = parts.data();
 #pragma omp parallel for schedule(static) collapse(2)
   for (int64_t p = 0; p < pieces; p++)
     for (int64_t b = 0; b < blocks; b++) {
@@ -37,60 +40,44 @@ void sums(const Shape& s, double* first, double* second, const Terms& terms) {
         const int64_t start = s.start(i, b);
         for (int64_t from = 0; from < s.space; from += kRun) {
           const int64_t to = from + kRun < s.space ? from + kRun : s.space;
-          if constexpr (B == 1) {
-            // One channel: eight partial sums, which the compiler keeps in one register.
-            float a[8] = {}, c[8] = {};
-            int64_t k = from;
-            for (; k + 8 <= to; k += 8)
-              for (int l = 0; l < 8; l++) terms(start + k + l, b, a[l], c[l]);
-            for (; k < to; k++) terms(start + k, b, a[0], c[0]);
-            for (int l = 0; l < 8; l++) p1[0] += a[l], p2[0] += c[l];
-          } else {
-            float a[B] = {}, c[B] = {};
-            for (int64_t k = from; k < to; k++)
-#pragma omp simd
-              for (int l = 0; l < B; l++) terms(start + k * B + l, b * B + l, a[l], c[l]);
-            for (int l = 0; l < B; l++) p1[l] += a[l], p2[l] += c[l];
-          }
+          V a = {}, q = {};
+          int64_t k = from;
+          for (; k + kStep <= to; k += kStep) terms(V{}, start + k * B, b * B, a, q);
+          for (int l = 0; l < kLanes; l++) p1[l % B] += a[l], p2[l % B] += q[l];
+          float a1 = 0, q1 = 0;  // the last few positions of a single channel
+          if constexpr (B == 1)
+            for (; k < to; k++) terms(0.f, start + k, b, a1, q1);
+          p1[0] += a1, p2[0] += q1;
         }
       }
       for (int l = 0; l < B; l++) {
-        parts[size_t((p * s.channels + b * B + l) * 2)] = p1[l];
-        parts[size_t((p * s.channels + b * B + l) * 2 + 1)] = p2[l];
+        out[(p * s.channels + b * B + l) * 2] = p1[l];
+        out[(p * s.channels + b * B + l) * 2 + 1] = p2[l];
       }
     }
   for (int64_t c = 0; c < s.channels; c++) {
     first[c] = second[c] = 0;
     for (int64_t p = 0; p < pieces; p++) {
-      first[c] += parts[size_t((p * s.channels + c) * 2)];
-      second[c] += parts[size_t((p * s.channels + c) * 2 + 1)];
+      first[c] += out[(p * s.channels + c) * 2];
+      second[c] += out[(p * s.channels + c) * 2 + 1];
     }
   }
 }
 
-/// f(position, channel) for every element.
+/// each(tag, position, channel) for every vector of elements.
 template <int B, class Each>
 void every(const Shape& s, const Each& each) {
+  using V = Lanes<B>;
+  constexpr int kStep = sizeof(V) / 4 / B;
   const int64_t rows = s.images * s.blocks();
 #pragma omp parallel for schedule(static)
   for (int64_t r = 0; r < rows; r++) {
     const int64_t channel = (r % s.blocks()) * B, start = r * s.space * B;
-    if constexpr (B == 1) {
-#pragma omp simd
-      for (int64_t k = 0; k < s.space; k++) each(start + k, channel);
-    } else {
-      for (int64_t k = 0; k < s.space; k++)
-#pragma omp simd
-        for (int l = 0; l < B; l++) each(start + k * B + l, channel + l);
-    }
+    int64_t k = 0;
+    for (; k + kStep <= s.space; k += kStep) each(V{}, start + k * B, channel);
+    if constexpr (B == 1)
+      for (; k < s.space; k++) each(0.f, start + k, channel);
   }
-}
-
-template <class F>
-void withBlock(const Shape& s, const F& f) {
-  if (s.block == 16) f(std::integral_constant<int, 16>());
-  else if (s.block == 8) f(std::integral_constant<int, 8>());
-  else f(std::integral_constant<int, 1>());
 }
 
 class NormStatistics : public Step {
@@ -103,9 +90,11 @@ class NormStatistics : public Step {
     // One pass around a value of the channel itself: no digits are lost where the mean is far from zero.
     for (int64_t c = 0; c < s_.channels; c++) shift_[c] = x[(c / s_.block) * s_.space * s_.block + c % s_.block];
     const float* shift = shift_.data();
-    withBlock(s_, [&](auto b) {
-      sums<decltype(b)::value>(s_, first_.data(), second_.data(), [=](int64_t i, int64_t c, float& a, float& q) {
-        const float d = x[i] - shift[c];
+    withBlock(s_.block, [&](auto b) {
+      constexpr int B = decltype(b)::value;
+      sums<B>(s_, first_.data(), second_.data(), parts_, [=](auto tag, int64_t i, int64_t c, auto& a, auto& q) {
+        using T = decltype(tag);
+        const T d = load<T>(x + i) - ofChannel<B, T>(shift, c);
         a += d;
         q += d * d;
       });
@@ -120,29 +109,30 @@ class NormStatistics : public Step {
  private:
   Shape s_;
   Ref x_, mean_, variance_;
-  std::vector<double> first_, second_;
+  std::vector<double> first_, second_, parts_;
   std::vector<float> shift_;
 };
 
 class NormApply : public Step {
  public:
-  explicit NormApply(Words& w) : s_(w), epsilon_(w.real()), relu_(w.next() != 0), x_(w.ref()), scale_(w.ref()), bias_(w.ref()), mean_(w.ref()), variance_(w.ref()), sum_(w.ref()), y_(w.ref()), gain_(s_.channels), offset_(s_.channels) {}
+  explicit NormApply(Words& w) : s_(w), epsilon_(w.real()), relu_(w.next() != 0), x_(w.ref()), scale_(w.ref()), bias_(w.ref()), mean_(w.ref()), variance_(w.ref()), sum_(w.ref()), y_(w.ref()), gain_(s_.channels) {}
   void run(const Memory& m) override {
     const float *scale = m.at<float>(scale_), *bias = m.at<float>(bias_), *mean = m.at<float>(mean_), *variance = m.at<float>(variance_);
-    for (int64_t c = 0; c < s_.channels; c++) {
-      gain_[c] = scale[c] / std::sqrt(variance[c] + epsilon_);
-      offset_[c] = bias[c];
-    }
-    const float *x = m.at<float>(x_), *sum = m.at<float>(sum_), *gain = gain_.data(), *offset = offset_.data();
+    for (int64_t c = 0; c < s_.channels; c++) gain_[c] = scale[c] / std::sqrt(variance[c] + epsilon_);
+    const float *x = m.at<float>(x_), *sum = m.at<float>(sum_), *gain = gain_.data();
     float* y = m.at<float>(y_);
-    const bool relu = relu_;
-    withBlock(s_, [&](auto b) {
+    withBlock(s_.block, [&](auto b) {
       constexpr int B = decltype(b)::value;
-      // NaN stays NaN through max: the comparison is written so that it fails for NaN.
-      if (sum && relu) every<B>(s_, [=](int64_t i, int64_t c) { const float v = (x[i] - mean[c]) * gain[c] + offset[c] + sum[i]; y[i] = v <= 0 ? 0 : v; });
-      else if (sum) every<B>(s_, [=](int64_t i, int64_t c) { y[i] = (x[i] - mean[c]) * gain[c] + offset[c] + sum[i]; });
-      else if (relu) every<B>(s_, [=](int64_t i, int64_t c) { const float v = (x[i] - mean[c]) * gain[c] + offset[c]; y[i] = v <= 0 ? 0 : v; });
-      else every<B>(s_, [=](int64_t i, int64_t c) { y[i] = (x[i] - mean[c]) * gain[c] + offset[c]; });
+      const auto affine = [=](auto tag, int64_t i, int64_t c) {
+        using T = decltype(tag);
+        return (load<T>(x + i) - ofChannel<B, T>(mean, c)) * ofChannel<B, T>(gain, c) + ofChannel<B, T>(bias, c);
+      };
+      // ReLU keeps NaN: the comparison fails for it.
+      const auto gate = [](auto v) { return v <= 0 ? decltype(v){} : v; };
+      if (sum && relu_) every<B>(s_, [=](auto t, int64_t i, int64_t c) { store(y + i, gate(affine(t, i, c) + load<decltype(t)>(sum + i))); });
+      else if (sum) every<B>(s_, [=](auto t, int64_t i, int64_t c) { store(y + i, affine(t, i, c) + load<decltype(t)>(sum + i)); });
+      else if (relu_) every<B>(s_, [=](auto t, int64_t i, int64_t c) { store(y + i, gate(affine(t, i, c))); });
+      else every<B>(s_, [=](auto t, int64_t i, int64_t c) { store(y + i, affine(t, i, c)); });
     });
   }
 
@@ -151,7 +141,7 @@ class NormApply : public Step {
   float epsilon_;
   bool relu_;
   Ref x_, scale_, bias_, mean_, variance_, sum_, y_;
-  std::vector<float> gain_, offset_;
+  std::vector<float> gain_;
 };
 
 /// dx, dscale, dbias; where `gate` is given, dy counts only where the gate is above zero (ReLU behind the normalisation), and
@@ -162,26 +152,25 @@ class NormGradient : public Step {
   void run(const Memory& m) override {
     const float *x = m.at<float>(x_), *scale = m.at<float>(scale_), *mean = m.at<float>(mean_), *variance = m.at<float>(variance_), *dy = m.at<float>(dy_), *gate = m.at<float>(gate_);
     float *gated = m.at<float>(gated_), *dx = m.at<float>(dx_), *dscale = m.at<float>(dscale_), *dbias = m.at<float>(dbias_);
-    withBlock(s_, [&](auto b) {
+    withBlock(s_.block, [&](auto b) {
       constexpr int B = decltype(b)::value;
+      const auto count = [=](auto d, int64_t i, int64_t c, auto& a, auto& q) {
+        using T = decltype(d);
+        a += d;
+        q += d * (load<T>(x + i) - ofChannel<B, T>(mean, c));
+      };
+      const auto passed = [=](auto t, int64_t i) {
+        using T = decltype(t);
+        return load<T>(gate + i) > 0 ? load<T>(dy + i) : T{};
+      };
       if (gate && gated)
-        sums<B>(s_, first_.data(), second_.data(), [=](int64_t i, int64_t c, float& a, float& q) {
-          const float d = gate[i] > 0 ? dy[i] : 0;
-          gated[i] = d;
-          a += d;
-          q += d * (x[i] - mean[c]);
+        sums<B>(s_, first_.data(), second_.data(), parts_, [=](auto t, int64_t i, int64_t c, auto& a, auto& q) {
+          const auto d = passed(t, i);
+          store(gated + i, d);
+          count(d, i, c, a, q);
         });
-      else if (gate)
-        sums<B>(s_, first_.data(), second_.data(), [=](int64_t i, int64_t c, float& a, float& q) {
-          const float d = gate[i] > 0 ? dy[i] : 0;
-          a += d;
-          q += d * (x[i] - mean[c]);
-        });
-      else
-        sums<B>(s_, first_.data(), second_.data(), [=](int64_t i, int64_t c, float& a, float& q) {
-          a += dy[i];
-          q += dy[i] * (x[i] - mean[c]);
-        });
+      else if (gate) sums<B>(s_, first_.data(), second_.data(), parts_, [=](auto t, int64_t i, int64_t c, auto& a, auto& q) { count(passed(t, i), i, c, a, q); });
+      else sums<B>(s_, first_.data(), second_.data(), parts_, [=](auto t, int64_t i, int64_t c, auto& a, auto& q) { count(load<decltype(t)>(dy + i), i, c, a, q); });
     });
     const double count = double(s_.images) * double(s_.space);
     for (int64_t c = 0; c < s_.channels; c++) {
@@ -196,10 +185,18 @@ class NormGradient : public Step {
     if (!dx) return;
     const float *p = p_.data(), *q = q_.data(), *r = r_.data();
     const float* d = gated ? gated : dy;
-    withBlock(s_, [&](auto b) {
+    withBlock(s_.block, [&](auto b) {
       constexpr int B = decltype(b)::value;
-      if (gate && !gated) every<B>(s_, [=](int64_t i, int64_t c) { dx[i] = p[c] * (gate[i] > 0 ? d[i] : 0) + q[c] * (x[i] - mean[c]) + r[c]; });
-      else every<B>(s_, [=](int64_t i, int64_t c) { dx[i] = p[c] * d[i] + q[c] * (x[i] - mean[c]) + r[c]; });
+      const auto gradient = [=](auto v, int64_t i, int64_t c) {
+        using T = decltype(v);
+        store(dx + i, ofChannel<B, T>(p, c) * v + ofChannel<B, T>(q, c) * (load<T>(x + i) - ofChannel<B, T>(mean, c)) + ofChannel<B, T>(r, c));
+      };
+      if (gate && !gated)
+        every<B>(s_, [=](auto t, int64_t i, int64_t c) {
+          using T = decltype(t);
+          gradient(T(load<T>(gate + i) > 0 ? load<T>(d + i) : T{}), i, c);
+        });
+      else every<B>(s_, [=](auto t, int64_t i, int64_t c) { gradient(load<decltype(t)>(d + i), i, c); });
     });
   }
 
@@ -207,7 +204,7 @@ class NormGradient : public Step {
   Shape s_;
   float epsilon_;
   Ref x_, scale_, mean_, variance_, dy_, gate_, gated_, dx_, dscale_, dbias_;
-  std::vector<double> first_, second_;
+  std::vector<double> first_, second_, parts_;
   std::vector<float> p_, q_, r_;
 };
 

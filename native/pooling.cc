@@ -2,6 +2,7 @@
 // x is [N, C/B, D, H, W, B]; lines and images have D = 1 (and H = 1).
 #include <cstring>
 
+#include "lanes.h"
 #include "program.h"
 
 namespace metalr {
@@ -33,13 +34,6 @@ struct Window {
     }
   }
 };
-
-template <class F>
-void withBlock(int64_t block, const F& f) {
-  if (block == 16) f(std::integral_constant<int, 16>());
-  else if (block == 8) f(std::integral_constant<int, 8>());
-  else f(std::integral_constant<int, 1>());
-}
 
 class MaxPool : public Step {
  public:

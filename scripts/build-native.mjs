@@ -15,6 +15,7 @@ const require = createRequire(import.meta.url);
 const compiler = process.env.CXX ?? "g++";
 const sanitize = process.argv.includes("--sanitize");
 
+/** @type {(problem: string, ...lines: string[]) => never} */
 const fail = (problem, ...lines) => {
   console.error([problem, ...lines.map((l) => `  ${l}`)].join("\n"));
   process.exit(1);
@@ -30,6 +31,7 @@ const version = await run(compiler, ["--version"]).then(
       "macOS:          brew install gcc   (and set CXX=g++-14)",
     ),
 );
+/** @type {(name: string, ...parts: string[]) => string} */
 const include = (name, ...parts) => {
   try {
     return join(dirname(require.resolve(`${name}/package.json`)), ...parts);

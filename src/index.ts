@@ -6,8 +6,8 @@ import { openDataset as openStored } from "./data/open.js";
 import type { Dataset } from "./data/types.js";
 import { isOnnx, openModel as openNamed } from "./models/open.js";
 import type { Model } from "./models/types.js";
+import { processorExecutor } from "./platform/node/executor.js";
 import { nodePlatform } from "./platform/node/index.js";
-import { nodeExecutor } from "./platform/node/onnxRuntime.js";
 import { svgToPng } from "./platform/node/raster.js";
 import type { CrossValidationSummary } from "./records/schema.js";
 import type {
@@ -41,7 +41,7 @@ export type OnNode<O> = Omit<O, Surroundings> & Partial<Pick<O, Surroundings & k
 
 let shared: Executor | null = null;
 const surroundings = () => {
-  shared ??= nodeExecutor();
+  shared ??= processorExecutor();
   return { platform: nodePlatform, executor: shared };
 };
 
@@ -172,6 +172,7 @@ export {
   sgd,
 } from "./methods/index.js";
 export { architectures, createModel, type Model } from "./models/index.js";
+export { openExecutor, processorExecutor } from "./platform/node/executor.js";
 export { nodePlatform } from "./platform/node/index.js";
 export { nodeExecutor } from "./platform/node/onnxRuntime.js";
 export { exportModel } from "./records/export-model.js";

@@ -1,6 +1,6 @@
 /** @file The options of what computes, shared by every command that runs a network, and the executor that they ask for. */
 
-import { type DeviceName, deviceNames, type Executor } from "../runtime/types.js";
+import { type DeviceName, deviceNames, type Executor, type ExecutorName, executorNames } from "../runtime/types.js";
 import { choice, type OptionValues, whole } from "./options.js";
 
 export const speedFlags = {
@@ -9,6 +9,12 @@ export const speedFlags = {
     help: `what computes: ${deviceNames.join(", ")}. It is tried first; auto is the processor`,
     default: "auto",
     of: deviceNames,
+  }),
+  executor: choice({
+    flags: "--executor <name>",
+    help: "what computes on the processor: onnxruntime, or onednn where npm run build-native made it; auto takes onednn where it is",
+    default: "auto",
+    of: executorNames,
   }),
   threads: whole({
     flags: "--threads <n>",
@@ -23,9 +29,13 @@ type SpeedFlags = OptionValues<typeof speedFlags>;
 
 /** The part of a command's `Context` that makes executors. */
 interface Makes {
-  executor(choice: { device?: DeviceName; threads?: number }): Promise<Executor>;
+  executor(choice: { device?: DeviceName; executor?: ExecutorName; threads?: number }): Promise<Executor>;
 }
 
-/** @throws {RuntimeError} a device that is not there */
-export const executorOf = ({ executor }: Makes, { device, threads }: Partial<SpeedFlags>): Promise<Executor> =>
-  executor({ ...(device !== undefined && { device }), ...(threads !== undefined && { threads }) });
+/** @throws {RuntimeError} a device or an executor that is not there */
+export const executorOf = ({ executor }: Makes, given: Partial<SpeedFlags>): Promise<Executor> =>
+  executor({
+    ...(given.device !== undefined && { device: given.device }),
+    ...(given.executor !== undefined && { executor: given.executor }),
+    ...(given.threads !== undefined && { threads: given.threads }),
+  });

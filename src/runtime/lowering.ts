@@ -27,6 +27,7 @@ export function chooseCompiler(executor: Executor, wanted: LoweringName | "auto"
   // The blocked operators are the processor's: on a device every one of them would fetch its tensors from there.
   const elsewhere = (executor.device ?? "cpu") !== "cpu";
   if (wanted === "portable" || (wanted === "auto" && elsewhere)) return Promise.resolve(portableCompiler);
+  if (isNativeExecutor(executor) && wanted !== "blocked") return Promise.resolve(nativeCompiler(executor));
   let found = chosen.get(executor);
   if (!found) {
     found = probeBlock(executor).then((block) =>

@@ -6,6 +6,10 @@ import type { Compiled } from "../compile/types.js";
 export const deviceNames = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml"] as const;
 export type DeviceName = (typeof deviceNames)[number];
 
+/** What computes on the processor: ONNX Runtime, or the native module on oneDNN; "auto" takes the native one where it is built. */
+export const executorNames = ["auto", "onnxruntime", "onednn"] as const;
+export type ExecutorName = (typeof executorNames)[number];
+
 export type Tensors = Readonly<Record<string, Tensor>>;
 
 /** A tensor in the memory of an executor's device; its data are read by `Executor.memory`. */

@@ -160,6 +160,7 @@ const free = new Set([
   "out",
   "threads",
   "device",
+  "executor",
   "jobs",
   "workers",
   "methods",

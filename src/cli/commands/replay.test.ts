@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openNpz } from "../../formats/npz.js";
 import { nodePlatform } from "../../platform/node/index.js";
+import { findNative } from "../../platform/node/onednn.js";
 import { run } from "../host.testing.js";
 
 const golden = "fixtures/golden";
@@ -55,18 +56,28 @@ afterAll(async () => rm(folder, { recursive: true, force: true }));
 
 const readNpz = async (path: string) => openNpz(await nodePlatform.files.open(path), nodePlatform);
 
-describe.each(variants.flat())("%s, %s", (network, variant) => {
-  test("the trajectory of the reference", async () => {
+const native = findNative();
+const executors = [
+  ["onnxruntime", /^onnxruntime-node \d\S*, cpu, (blocked|portable) lowering\n$/],
+  ["onednn", /^oneDNN \d\S*, 1 thread \(with onnxruntime-node \d\S*, cpu\), onednn lowering\n$/],
+] as const;
+const here = (executor: string) => executor !== "onednn" || "module" in native;
+
+describe.each(
+  executors.flatMap(([executor, words]) => variants.flat().map(([n, v]) => [executor, n, v, words] as const)),
+)("%s: %s, %s", (executor, network, variant, words) => {
+  const why = here(executor) || !("missing" in native) ? "" : ` (skipped: ${native.missing})`;
+  test.skipIf(!here(executor))(`the trajectory of the reference${why}`, async () => {
     const reference = JSON.parse(await readFile(join(golden, network, `${variant}.json`), "utf8")) as Reference;
-    const end = join(folder, `${network}-${variant}.npz`);
+    const end = join(folder, `${executor}-${network}-${variant}.npz`);
     const { code, out, err } = await run([
       "replay",
       join(golden, network),
       ...argumentsOf(reference),
-      ...["--final", end],
+      ...["--executor", executor, "--final", end],
     ]);
     expect(code).toBe(0);
-    expect(err).toMatch(/^onnxruntime-node \d\S*, cpu, (blocked|portable) lowering\n$/);
+    expect(err).toMatch(words);
     const { steps, groups } = JSON.parse(out) as {
       steps: { trainLoss: number; valLoss: number; hypergradient: number[]; lr: number[] }[];
       groups: string[];

@@ -194,6 +194,7 @@ async function freshFolder({ platform, now }: Context, name: string): Promise<st
 /** Options that may differ between a run's start and its continuation: they do not change what comes out. */
 const free = [
   "device",
+  "executor",
   "threads",
   "workers",
   "logInterval",

@@ -234,7 +234,10 @@ function emitChain(p: Planner, members: readonly Value[], stored: ReadonlySet<Va
       if (i && r !== undefined && lastUse.get(i) === k && !stored.has(i)) free.push(r);
     }
     const to = free.pop();
-    if (to === undefined || operands.length > OPERANDS) return emitInHalves(p, members, stored, layout);
+    if (to === undefined || operands.length > OPERANDS) {
+      emitInHalves(p, members, stored, layout);
+      return;
+    }
     registerOf.set(v, to);
     const [a = 0, b = 0, c = 0] = args;
     const [q, r] = constantsOf(node);

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { chooseCompiler } from "../../runtime/lowering.js";
 import type { DeviceName, Executor } from "../../runtime/types.js";
 import { openExecutor } from "./executor.js";
+import { findNative } from "./onednn.js";
 import { nodeExecutor, providersOfBuild } from "./onnxRuntime.js";
 
 const refusal = async (device: DeviceName): Promise<string> => {
@@ -14,9 +15,30 @@ const refusal = async (device: DeviceName): Promise<string> => {
   }
 };
 
-test("auto is the processor", async () => {
+const native = findNative();
+
+test("auto is the processor: the native module where it is built, else ONNX Runtime", async () => {
   const { description, device } = await openExecutor({ threads: 1 });
-  expect([description, device]).toEqual([nodeExecutor({ threads: 1 }).description, undefined]);
+  const other = nodeExecutor({ threads: 1 }).description;
+  const expected = "module" in native ? `oneDNN ${native.module.version}, 1 thread (with ${other})` : other;
+  expect([description, device]).toEqual([expected, undefined]);
+  expect((await openExecutor({ threads: 1, executor: "onnxruntime" })).description).toBe(other);
+});
+
+test.skipIf("module" in native)("a native module that is not built is refused with the way to make it", async () => {
+  await expect(openExecutor({ executor: "onednn" })).rejects.toThrow(
+    [
+      'executor "onednn": the native module is not there',
+      "  got      it is not built (npm run build-native)",
+      "  hint     npm run build-native makes it and says what it needs; --executor onnxruntime works everywhere",
+    ].join("\n"),
+  );
+});
+
+test("the native module and another device exclude each other", async () => {
+  await expect(openExecutor({ device: "webgpu", executor: "onednn" })).rejects.toThrow(
+    'device "webgpu": --executor onednn computes on the processor only',
+  );
 });
 
 const absent = (["coreml", "dml"] as const).find((name) => !providersOfBuild().includes(name)) ?? "dml";

@@ -1,15 +1,20 @@
 /** @file Opens what runs the graphs on this machine: a device by its name, tried with a tiny program before it is used. */
+import { availableParallelism } from "node:os";
 import { RuntimeError } from "../../common/errors.js";
 import { float32 } from "../../common/tensor.js";
 import { compilePortable } from "../../compile/compile.js";
 import { input, makeGraph, scalar } from "../../graph/build.js";
 import { add, mul } from "../../ops/index.js";
-import { type DeviceName, deviceNames, type Executor } from "../../runtime/types.js";
+import { nativeExecutor } from "../../runtime/onednn.js";
+import { type DeviceName, deviceNames, type Executor, type ExecutorName } from "../../runtime/types.js";
+import { findNative } from "./onednn.js";
 import { nodeExecutor, providersOfBuild } from "./onnxRuntime.js";
 
 export interface ExecutorChoice {
   /** Default "auto". */
   readonly device?: DeviceName;
+  /** On the processor; default "auto": the native module where it is built, else ONNX Runtime. */
+  readonly executor?: ExecutorName;
   /** Threads of one operator on the processor; default: all cores. */
   readonly threads?: number;
 }
@@ -30,11 +35,18 @@ const needs: Readonly<Record<Accelerator, string>> = {
  * The executor of a device.
  * @throws {RuntimeError} a device that is not there or computes wrongly, with what it needs
  */
-export async function openExecutor({ device = "auto", threads }: ExecutorChoice = {}): Promise<Executor> {
+export async function openExecutor(choice: ExecutorChoice = {}): Promise<Executor> {
+  const { device = "auto", executor: engine = "auto", threads } = choice;
   const options = threads === undefined ? {} : { threads };
   // "auto" is the processor: a device that is only there may be far slower (a software WebGPU adapter takes 900 times as long as
   // the processor for ResNet-18), and no accelerator could be measured so far. Whoever has one names it.
-  if (device === "auto" || device === "cpu") return nodeExecutor(options);
+  if (device === "auto" || device === "cpu") return processorExecutor(engine, threads);
+  if (engine === "onednn") {
+    throw new RuntimeError(`device "${device}"`, {
+      problem: "--executor onednn computes on the processor only",
+      hint: "leave --executor away, or use --device cpu",
+    });
+  }
   if (!providersOfBuild().includes(device)) {
     throw missing(device, { problem: "is not part of this build of ONNX Runtime" });
   }
@@ -46,6 +58,20 @@ export async function openExecutor({ device = "auto", threads }: ExecutorChoice 
     throw missing(device, { problem: "does not work here", got: reasonOf(said), cause });
   }
   return executor;
+}
+
+/** What computes on the processor. @throws {RuntimeError} the native module is asked for and not there */
+export function processorExecutor(engine: ExecutorName = "auto", threads?: number): Executor {
+  const other = nodeExecutor(threads === undefined ? {} : { threads });
+  if (engine === "onnxruntime") return other;
+  const found = findNative();
+  if ("module" in found) return nativeExecutor(found.module, { threads: threads ?? availableParallelism(), other });
+  if (engine === "auto") return other;
+  throw new RuntimeError('executor "onednn"', {
+    problem: "the native module is not there",
+    got: found.missing,
+    hint: "npm run build-native makes it and says what it needs; --executor onnxruntime works everywhere",
+  });
 }
 
 /** x·x + 1 of a few numbers. @throws {RuntimeError} it fails, or gives something else */
