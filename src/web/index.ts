@@ -155,3 +155,14 @@ export type {
 export { replay } from "../training/replay.js";
 export type { Evaluation, TrainingEvent } from "../training/types.js";
 export { filesOf, filesOfDrop, type WebFiles } from "./files.js";
+export type {
+  DataFacts,
+  Look,
+  PlanFacts,
+  StoredRun,
+  Thumbnail,
+  Trained,
+  TrainerFiles,
+  TrainerSetup,
+} from "./protocol.js";
+export { openTrainer, type Trainer, type TrainerOptions, type TrainOptions } from "./trainer.js";

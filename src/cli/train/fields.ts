@@ -100,7 +100,7 @@ function methodValue(values: TrainValues): string {
   return texts.length === 0 ? name : [name || "metalr", ...texts].join(":");
 }
 
-const valueOf = (values: TrainValues, key: string): string =>
+const textAt = (values: TrainValues, key: string): string =>
   key === "method" ? methodValue(values) : (values[key]?.trim() ?? "");
 
 /** @param left options that the form does not show */
@@ -113,7 +113,7 @@ export const trainFields = (left: ReadonlySet<string>): TrainField[] => [
 export const trainWords = (values: TrainValues, left: ReadonlySet<string>): string[] => [
   "train",
   ...specs.flatMap(([key, spec]) => {
-    const value = valueOf(values, key);
+    const value = textAt(values, key);
     if (value === "" || left.has(key)) return [];
     return spec.parse === null ? (value === "yes" ? [longName(spec.flags)] : []) : [`${longName(spec.flags)}=${value}`];
   }),
@@ -125,7 +125,7 @@ export const trainWords = (values: TrainValues, left: ReadonlySet<string>): stri
  */
 export function flagsOf(values: TrainValues): TrainFlags {
   const given = specs.map(([key, spec]) => {
-    const value = valueOf(values, key);
+    const value = textAt(values, key);
     if (value === "") return [key, undefined];
     return [key, spec.parse === null ? value === "yes" || undefined : spec.parse(value)];
   });
