@@ -95,6 +95,7 @@ export interface EvaluatedRun {
   /** Which images they were. */
   readonly part: "test" | "validation" | "train" | "all";
   readonly evaluation: Evaluation;
+  /** Without images for segmentations: `segmentRun` gives their classes. */
   readonly predictions: Predictions;
 }
 

@@ -8,6 +8,7 @@ import { withWeights } from "../models/build.js";
 import { createModel } from "../models/index.js";
 import { modelFromOnnxConfig } from "../models/onnx.js";
 import type { Model } from "../models/types.js";
+import { type LossName, lossNames } from "../ops/index.js";
 import type { Platform } from "../platform/types.js";
 import { chunks, Evaluator } from "../training/evaluator.js";
 import { openFeed } from "../training/feed.js";
@@ -17,6 +18,7 @@ import { prefetch } from "../training/prefetch.js";
 import { modelWeights, readRunCheckpoint } from "./checkpoint.js";
 import { readRunInfo } from "./read.js";
 import type { RunInfo } from "./schema.js";
+import { evaluateSegmentation } from "./segment-run.js";
 import type {
   EvaluatedRun,
   EvaluateRunOptions,
@@ -44,7 +46,9 @@ export async function openRun(folder: string, { platform, weights = "selected" }
   const { snapshot, parts } = found;
   const best = weights === "selected" ? snapshot.best : null;
   const values = best?.weights ?? modelWeights(snapshot.state);
-  const model = await modelOf(info, values, folder);
+  const { loss } = info.options;
+  const built = await modelOf(info, values, folder);
+  const model: Model = isLoss(loss) ? { ...built, loss } : built;
   return {
     folder,
     info,
@@ -56,6 +60,7 @@ export async function openRun(folder: string, { platform, weights = "selected" }
   };
 }
 
+const isLoss = (name: unknown): name is LossName => lossNames.some((l) => l === name);
 const whole = z.int().positive().max(1_000_000);
 const modelSchema = z.object({
   architecture: z.string(),
@@ -140,6 +145,12 @@ export async function evaluateRun(folder: string, dataset: Dataset, o: EvaluateR
   }
   const indices = part === "all" ? allOf(dataset) : (run.parts[part] ?? new Uint32Array(0));
   if (indices.length === 0) throw new DataError(dataset.name, { problem: `the run has no ${part} images` });
+  checkTask(run, dataset.segmentation !== undefined, dataset.name);
+  if (dataset.segmentation) {
+    const nothing = { names: [], probabilities: new Float32Array(0), predicted: new Uint32Array(0) };
+    const evaluation = (await evaluateSegmentation(run, dataset, indices, o)).evaluate();
+    return { part, evaluation, predictions: { classes: run.classes, ...nothing } };
+  }
   const all = await logitsOf(run, dataset, dataset.labels, indices, o);
   return { part, evaluation: all.evaluate(), predictions: predictionsOf(run, dataset, indices, all) };
 }
@@ -147,6 +158,7 @@ export async function evaluateRun(folder: string, dataset: Dataset, o: EvaluateR
 /** Class probabilities of images that need no labels. @throws {DataError} images that the network cannot take */
 export async function predictRun(folder: string, images: ImageSource, o: UseRunOptions): Promise<Predictions> {
   const run = await openRun(folder, o);
+  checkTask(run, false, images.name);
   const indices = allOf(images);
   return predictionsOf(run, images, indices, await logitsOf(run, images, new Uint32Array(images.count), indices, o));
 }
@@ -158,6 +170,17 @@ export async function imagesFromFiles(paths: readonly string[], platform: Platfo
 }
 
 const allOf = ({ count }: Pick<Dataset, "count">): Uint32Array => Uint32Array.from({ length: count }, (_, i) => i);
+
+/** @throws {DataError} images for a segmentation, or volumes for a classification */
+function checkTask({ model, folder }: OpenedRun, segments: boolean, data: string): void {
+  if ((model.task === "segmentation") === segments) return;
+  throw new DataError(data, {
+    problem: segments
+      ? `has a class for every voxel or pixel, and ${folder} is a run of a classification`
+      : `has no classes of voxels or pixels, and ${folder} is a run of a segmentation`,
+    ...(!segments && { hint: "give NIfTI volumes" }),
+  });
+}
 
 /** Names that only count ("0", "1", …) say nothing and agree with any. */
 function checkClasses({ classes }: OpenedRun, dataset: Dataset): void {

@@ -1,9 +1,11 @@
 /** @file Pairs of a NIfTI image and its label volume, for segmentation: found by name, checked, read when asked for. */
 import { DataError } from "../../common/errors.js";
 import type { Platform } from "../../platform/types.js";
+import { gunzipHead, isGzip } from "../bounded-inflate.js";
 import { some } from "../folder.js";
 import type { SegmentationLabel, SegmentationVolume } from "../types.js";
 import { join, visible } from "../walk.js";
+import { headBytes } from "./_header.js";
 import { describeNifti, type NiftiHeader, type NiftiVolume, readNifti } from "./read.js";
 
 /** An image of one or several channels: float32 [channels, depth, height, width]. */
@@ -170,4 +172,36 @@ export async function openNiftiPairs(
     });
   }
   return pairs;
+}
+
+/** An image without a label, for predictions. */
+export type NiftiImage = Omit<NiftiPair, "label"> & {
+  /** Beginning of the file, unpacked, for `encodeLabelNifti`. */
+  head(): Promise<Uint8Array>;
+};
+
+/** @throws {FileError | DataError} not NIfTI, a head that makes no sense */
+export async function openNiftiImage(path: string, platform: Pick<Platform, "files" | "inflate">): Promise<NiftiImage> {
+  const header = await headOf(path, platform);
+  const { shape, channels } = space(header, path);
+  const [x, y, z] = header.spacingMm;
+  return {
+    name: path
+      .slice(path.lastIndexOf("/") + 1)
+      .replace(niftiEnding, "")
+      .replace(/_0000$/, ""),
+    shape,
+    channels,
+    spacingMm: [z, y, x],
+    image: async () => imageFrom(await volumeOf(path, platform), shape, channels),
+    async head() {
+      const source = await platform.files.open(path);
+      try {
+        const bytes = await source.read(0, Math.min(source.size, firstRead));
+        return isGzip(bytes) ? gunzipHead(bytes, headBytes, path) : bytes.subarray(0, headBytes);
+      } finally {
+        await source.close();
+      }
+    },
+  };
 }
