@@ -1,4 +1,6 @@
 /** @file What the studio's server and its page say to each other; both sides import these types. */
+import type { EvaluationSpread } from "../records/schema.js";
+import type { WorstImages } from "../records/worst.js";
 import type { Evaluation } from "../training/types.js";
 
 /**
@@ -40,6 +42,105 @@ export interface RunSummary {
   readonly sparks: readonly (readonly (number | null)[])[];
   /** The studio started it, so that it can be asked to stop. */
   readonly ours: boolean;
+  /** The cross-validation that it is a fold of: an id and the name of its folder; null for a run that stands alone. */
+  readonly folds: { readonly id: string; readonly name: string } | null;
+}
+
+/** What `metalr compare` has left in a folder. */
+export interface ComparisonSummary {
+  readonly id: string;
+  /** Of the folder, relative to the folder that is watched. */
+  readonly name: string;
+  readonly data: readonly string[];
+  readonly methods: readonly string[];
+  readonly trainings: number;
+  /** ISO 8601. */
+  readonly created: string;
+}
+
+/** One method of a comparison on one data set, as text where the comparison has it so. Shares are in 0 … 1. */
+export interface ComparedMethod {
+  readonly method: string;
+  readonly title: string;
+  /** By choice of the epoch: "validation", "last", "leaky". */
+  readonly accuracy: Readonly<Record<string, Interval>>;
+  readonly balancedAccuracy: number | null;
+  readonly macroAuc: number | null;
+  readonly trainingMs: number | null;
+  /** Difference of accuracy to the reference; null for the reference itself. */
+  readonly difference: Interval | null;
+  /** Paired t test; the second is corrected for all methods (Holm). */
+  readonly p: number | null;
+  readonly pHolm: number | null;
+}
+
+export interface Interval {
+  readonly mean: number | null;
+  /** 95 %; null for one value. */
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+export interface ComparisonFacts {
+  readonly summary: ComparisonSummary;
+  readonly data: readonly {
+    readonly data: string;
+    readonly unit: string;
+    readonly units: number;
+    readonly reference: string;
+    readonly methods: readonly ComparedMethod[];
+    readonly words: readonly string[];
+  }[];
+  /** Ids of its runs. */
+  readonly runs: readonly string[];
+  /** Whether report.html is there. */
+  readonly report: boolean;
+}
+
+/** One fold of a cross-validation. */
+export interface FoldFacts {
+  readonly id: string;
+  /** "fold-1". */
+  readonly name: string;
+  readonly state: RunState;
+  /** 0 before the end. */
+  readonly selectedEpoch: number;
+  readonly lastEpoch: number;
+  /** On its test images, with the weights of the selected and of the last epoch; null before the end. */
+  readonly selected: Evaluation | null;
+  readonly last: Evaluation | null;
+  /** Best so far on validation images. */
+  readonly validationAccuracy: number | null;
+  readonly elapsedMs: number;
+  readonly lastLr: readonly number[];
+}
+
+/** A cross-validation: its folds beside each other, and those that have ended as one set of test images. */
+export interface FoldsFacts {
+  readonly id: string;
+  readonly name: string;
+  readonly method: string;
+  readonly data: string;
+  readonly select: "last" | "validation" | "test";
+  readonly classes: readonly string[];
+  readonly groups: readonly string[];
+  readonly folds: readonly FoldFacts[];
+  /** How many folds are in the pooled figures. */
+  readonly ended: number;
+  readonly pooled: { readonly selected: Evaluation | null; readonly last: Evaluation | null };
+  readonly spread: { readonly selected: EvaluationSpread; readonly last: EvaluationSpread };
+  /** Whether report.html is there. */
+  readonly report: boolean;
+}
+
+/** The images that a run is most wrong about; null before its first evaluation. */
+export type WorstFacts = WorstImages | null;
+
+/** Names of images of the data of a run. */
+export interface DataFacts {
+  /** In words, why there are no pictures; null where there are. */
+  readonly problem: string | null;
+  readonly names: readonly (string | null)[];
 }
 
 /** A process that the studio started, or is going to start. */
@@ -60,8 +161,10 @@ export type ListMessage =
       readonly type: "all";
       readonly runs: readonly RunSummary[];
       readonly jobs: readonly Job[];
+      readonly comparisons: readonly ComparisonSummary[];
       readonly where: string;
     }
+  | { readonly type: "comparisons"; readonly comparisons: readonly ComparisonSummary[] }
   | { readonly type: "run"; readonly run: RunSummary }
   | { readonly type: "gone"; readonly id: string }
   | { readonly type: "jobs"; readonly jobs: readonly Job[] };
@@ -111,11 +214,11 @@ export interface RunFacts {
   readonly files: readonly string[];
 }
 
-/** What `/api/runs/ID/events` sends: whole curves at first and after a resume, then what is new. */
+/** What `/api/follow?ids=…` sends of each run: whole curves at first and after a resume, then what is new. */
 export type RunMessage =
-  | { readonly type: "whole"; readonly facts: RunFacts; readonly steps: readonly StepRow[] }
-  | { readonly type: "more"; readonly facts: RunFacts; readonly steps: readonly StepRow[] }
-  | { readonly type: "gone" };
+  | { readonly type: "whole"; readonly id: string; readonly facts: RunFacts; readonly steps: readonly StepRow[] }
+  | { readonly type: "more"; readonly id: string; readonly facts: RunFacts; readonly steps: readonly StepRow[] }
+  | { readonly type: "gone"; readonly id: string };
 
 /** One option of `metalr train` as a field of the form. */
 export interface FormField {
@@ -127,6 +230,8 @@ export interface FormField {
   readonly heading: string;
   readonly kind: "flag" | "choice" | "number" | "text" | "path";
   readonly choices: readonly string[];
+  /** The method that alone has it; null for an option of every run. */
+  readonly method: string | null;
 }
 
 /** Text of every field that was filled in; "yes" for a flag. */

@@ -4,6 +4,7 @@ import { any, defineCommand } from "../command.js";
 import { flag, section, whole } from "../options.js";
 import { quoted } from "../spelling.js";
 import { trainForm } from "../train/form.js";
+import { dataPathOf } from "../train/stored.js";
 
 /** Milliseconds between looks at whether the parent process is there. */
 const PERIOD = 500;
@@ -32,7 +33,8 @@ export const studio = defineCommand({
     const folders = args.runs.length > 0 ? args.runs : ["runs"];
     const server = await startStudio({
       folders,
-      files: platform.files,
+      platform,
+      dataOf: (info) => dataPathOf(platform.files, info),
       form: trainForm(platform.files, command),
       program: [process.execPath, ...process.execArgv, process.argv[1] ?? "metalr"],
       quoted: command,

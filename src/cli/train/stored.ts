@@ -6,6 +6,7 @@ import { foldFolders, kindOfFolder, readRunInfo } from "../../records/read.js";
 import type { RunInfo } from "../../records/schema.js";
 import { parseOptions } from "../program.js";
 import { type TrainFlags, trainFlags } from "./flags.js";
+import { findReleasedData } from "./released.js";
 
 /** The words of the command line behind "train"; null where the run was started by another program. */
 export function storedArguments({ options }: RunInfo): readonly string[] | null {
@@ -17,6 +18,14 @@ export function storedArguments({ options }: RunInfo): readonly string[] | null 
 export function storedOptions(info: RunInfo): TrainFlags | null {
   const words = storedArguments(info);
   return words === null ? null : parseOptions("train", trainFlags, words);
+}
+
+/** Where the data lay that a run was trained on, as its command line named them; null where that is not known. */
+export async function dataPathOf(files: FileSystem, info: RunInfo): Promise<string | null> {
+  const { dataPath } = info.options;
+  if (typeof dataPath === "string") return dataPath;
+  const options = storedOptions(info);
+  return options && (options.data ?? (await findReleasedData(files)));
 }
 
 /** The command line of a run that is to go on. @throws {FileError} not a run of this command, or one of several folds */

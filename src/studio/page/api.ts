@@ -31,18 +31,44 @@ export const post = <T>(path: string, values: Readonly<Record<string, string>> =
     { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ values }) },
   );
 
+/** Milliseconds for which a page that nobody sees keeps its streams: a browser opens six to one server, for all its tabs. */
+const UNSEEN = 10_000;
+
 /**
- * Listens to a stream for as long as the returned function is not called; a broken one is opened anew.
+ * Listens to a stream for as long as the returned function is not called; a broken one is opened anew. A page in a hidden tab
+ * lets go of it, and takes it up when it is seen again: streams begin with everything there is.
  * @param state called when the stream is lost and when it is back
  */
 export function listen<T>(
   path: string,
+  query: Readonly<Record<string, string>>,
   take: (message: T) => void,
   state: (open: boolean) => void = () => {},
 ): () => void {
-  const source = new EventSource(address(path));
-  source.onopen = () => state(true);
-  source.onerror = () => state(false);
-  source.onmessage = (event: MessageEvent<string>) => take(JSON.parse(event.data) as T); // as src/studio/protocol.ts says
-  return () => source.close();
+  let source: EventSource | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const open = () => {
+    if (source !== null) return;
+    source = new EventSource(address(path, query));
+    source.onopen = () => state(true);
+    source.onerror = () => state(false);
+    source.onmessage = (event: MessageEvent<string>) => take(JSON.parse(event.data) as T); // as src/studio/protocol.ts says
+  };
+  const close = () => {
+    source?.close();
+    source = null;
+  };
+  const seen = () => {
+    clearTimeout(timer);
+    if (document.hidden) timer = setTimeout(close, UNSEEN);
+    else open();
+  };
+  open();
+  seen();
+  document.addEventListener("visibilitychange", seen);
+  return () => {
+    document.removeEventListener("visibilitychange", seen);
+    clearTimeout(timer);
+    close();
+  };
 }

@@ -2,6 +2,8 @@
 import { useEffect, useRef } from "preact/hooks";
 import { type List, useList } from "./list.js";
 import { ComparePage } from "./pages/compare.js";
+import { ComparisonPage } from "./pages/comparison.js";
+import { FoldsPage } from "./pages/folds.js";
 import { NewRunPage } from "./pages/new-run.js";
 import { RunPage } from "./pages/run.js";
 import { RunsPage } from "./pages/runs.js";
@@ -60,6 +62,8 @@ export function App() {
 
 function Page({ route, list, mode }: { route: Route; list: List; mode: Mode }) {
   if (route.page === "run") return <RunPage id={route.id} list={list} mode={mode} />;
+  if (route.page === "folds") return <FoldsPage id={route.id} list={list} mode={mode} />;
+  if (route.page === "comparison") return <ComparisonPage id={route.id} list={list} />;
   if (route.page === "compare") return <ComparePage ids={route.ids} mode={mode} />;
   if (route.page === "new") return <NewRunPage list={list} />;
   return <RunsPage list={list} mode={mode} />;

@@ -41,7 +41,7 @@ export function useRun(id: string): Followed | null | undefined {
   const [followed, setFollowed] = useState<Followed | null | undefined>(undefined);
   useEffect(() => {
     setFollowed(undefined);
-    return follow(id, setFollowed);
+    return follow([id], (_, f) => setFollowed(f));
   }, [id]);
   return followed;
 }
@@ -52,32 +52,32 @@ export function useRuns(ids: readonly string[]): readonly Followed[] {
   const key = ids.join(",");
   useEffect(() => {
     setAll(new Map());
-    const ends = ids.map((id) =>
-      follow(id, (f) =>
-        setAll((old) => {
-          const next = new Map(old);
-          if (f === null) next.delete(id);
-          else next.set(id, f);
-          return next;
-        }),
-      ),
+    if (ids.length === 0) return;
+    return follow(ids, (id, f) =>
+      setAll((old) => {
+        const next = new Map(old);
+        if (f === null) next.delete(id);
+        else next.set(id, f);
+        return next;
+      }),
     );
-    return () => {
-      for (const end of ends) end();
-    };
   }, [key]);
   return ids.flatMap((id) => all.get(id) ?? []);
 }
 
-function follow(id: string, tell: (followed: Followed | null) => void): () => void {
-  let curves: GrowingCurves | null = null;
-  return listen<RunMessage>(`/api/runs/${id}/events`, (message) => {
+function follow(ids: readonly string[], tell: (id: string, followed: Followed | null) => void): () => void {
+  const all = new Map<string, GrowingCurves>();
+  return listen<RunMessage>("/api/follow", { ids: ids.join(",") }, (message) => {
+    const { id } = message;
     if (message.type === "gone") {
-      tell(null);
+      tell(id, null);
       return;
     }
-    if (message.type === "whole" || curves === null) curves = new GrowingCurves(message.facts.groups.length);
+    const before = all.get(id);
+    const curves =
+      message.type === "whole" || before === undefined ? new GrowingCurves(message.facts.groups.length) : before;
+    all.set(id, curves);
     curves.add(message.steps);
-    tell({ facts: message.facts, curves: curves.points() });
+    tell(id, { facts: message.facts, curves: curves.points() });
   });
 }

@@ -1,7 +1,7 @@
 /** @file The runs and processes as the server tells of them, kept up to date. */
 import { useEffect, useState } from "preact/hooks";
-import type { Job, ListMessage, RunSummary } from "../protocol.js";
-import { listen } from "./api.js";
+import type { ComparisonSummary, Job, ListMessage, RunSummary } from "../protocol.js";
+import { get, listen } from "./api.js";
 
 export interface List {
   /** Before the first message there is nothing to say. */
@@ -10,19 +10,33 @@ export interface List {
   readonly connected: boolean;
   readonly runs: ReadonlyMap<string, RunSummary>;
   readonly jobs: readonly Job[];
+  readonly comparisons: readonly ComparisonSummary[];
   /** The watched folders, in words. */
   readonly where: string;
 }
 
-export const emptyList: List = { loaded: false, connected: true, runs: new Map(), jobs: [], where: "" };
+export const emptyList: List = {
+  loaded: false,
+  connected: true,
+  runs: new Map(),
+  jobs: [],
+  comparisons: [],
+  where: "",
+};
+
+const byId = (runs: readonly RunSummary[]) => new Map(runs.map((r) => [r.id, r]));
+
+/** Milliseconds between looks of a page in a hidden tab, whose title says how far a run is. */
+const UNSEEN_PERIOD = 5000;
 
 /** The list after a message. */
 export function afterMessage(list: List, message: ListMessage): List {
   if (message.type === "all") {
-    const { runs, jobs, where } = message;
-    return { loaded: true, connected: true, runs: new Map(runs.map((r) => [r.id, r])), jobs, where };
+    const { runs, jobs, comparisons, where } = message;
+    return { loaded: true, connected: true, runs: byId(runs), jobs, comparisons, where };
   }
   if (message.type === "jobs") return { ...list, jobs: message.jobs };
+  if (message.type === "comparisons") return { ...list, comparisons: message.comparisons };
   const runs = new Map(list.runs);
   if (message.type === "run") runs.set(message.run.id, message.run);
   else runs.delete(message.id);
@@ -31,14 +45,22 @@ export function afterMessage(list: List, message: ListMessage): List {
 
 export function useList(): List {
   const [list, setList] = useState(emptyList);
-  useEffect(
-    () =>
-      listen<ListMessage>(
-        "/api/events",
-        (message) => setList((old) => afterMessage(old, message)),
-        (connected) => setList((old) => ({ ...old, connected })),
-      ),
-    [],
-  );
+  useEffect(() => {
+    const end = listen<ListMessage>(
+      "/api/events",
+      {},
+      (message) => setList((old) => afterMessage(old, message)),
+      (connected) => setList((old) => ({ ...old, connected })),
+    );
+    const timer = setInterval(async () => {
+      if (!document.hidden) return;
+      const answer = await get<readonly RunSummary[]>("/api/runs");
+      if ("ok" in answer) setList((old) => ({ ...old, runs: byId(answer.ok) }));
+    }, UNSEEN_PERIOD);
+    return () => {
+      clearInterval(timer);
+      end();
+    };
+  }, []);
   return list;
 }

@@ -29,6 +29,7 @@ const run = (name: string, more: Partial<RunSummary> = {}): RunSummary => ({
   testAuc: null,
   sparks: [],
   ours: false,
+  folds: null,
   ...more,
 });
 
@@ -55,7 +56,7 @@ describe("the table", () => {
   });
 
   test("runs come, change and go", () => {
-    let list = afterMessage(emptyList, { type: "all", runs: [run("a")], jobs: [], where: "runs" });
+    let list = afterMessage(emptyList, { type: "all", runs: [run("a")], jobs: [], comparisons: [], where: "runs" });
     list = afterMessage(list, { type: "run", run: run("b") });
     list = afterMessage(list, { type: "gone", id: "a" });
     expect([...list.runs.keys()]).toEqual(["b"]);

@@ -4,12 +4,14 @@ import { useEffect, useState } from "preact/hooks";
 export type Route =
   | { readonly page: "runs" }
   | { readonly page: "run"; readonly id: string }
+  | { readonly page: "folds"; readonly id: string }
+  | { readonly page: "comparison"; readonly id: string }
   | { readonly page: "compare"; readonly ids: readonly string[] }
   | { readonly page: "new" };
 
 export function parseRoute(hash: string): Route {
   const [, page = "", rest = ""] = hash.split("/");
-  if (page === "run" && /^\w+$/.test(rest)) return { page: "run", id: rest };
+  if ((page === "run" || page === "folds" || page === "comparison") && /^\w+$/.test(rest)) return { page, id: rest };
   if (page === "compare") return { page: "compare", ids: rest.split(",").filter((id) => /^\w+$/.test(id)) };
   return page === "new" ? { page: "new" } : { page: "runs" };
 }
@@ -17,6 +19,8 @@ export function parseRoute(hash: string): Route {
 export const linkTo = {
   runs: "#/",
   run: (id: string) => `#/run/${id}`,
+  folds: (id: string) => `#/folds/${id}`,
+  comparison: (id: string) => `#/comparison/${id}`,
   compare: (ids: readonly string[]) => `#/compare/${ids.join(",")}`,
   new: "#/new",
 };

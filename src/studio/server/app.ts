@@ -1,26 +1,25 @@
 /** @file Every address of the studio: the page, the two streams, files of runs, and what a person can do to a run. */
-import { readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { MetalrError } from "../../common/errors.js";
 import type { FileSystem } from "../../platform/types.js";
-import { foldFolders, readRun } from "../../records/read.js";
-import { comparisonReport } from "../../records/report/comparison-report.js";
+import { foldFolders } from "../../records/read.js";
 import type { Refusal, TrainForm } from "../protocol.js";
 import { type Asset, withToken } from "./assets.js";
 import { browse } from "./browse.js";
-import { documentPolicy, guard, headers, type Log } from "./guard.js";
+import { guard, headers, type Log } from "./guard.js";
 import { freshFolder, type Jobs } from "./jobs.js";
-import { servedFiles } from "./live.js";
+import type { Pictures } from "./pictures.js";
+import { removeFolds, removeRun } from "./remove.js";
 import type { RunStore } from "./store.js";
 import type { Streams } from "./streams.js";
+import { refused, views } from "./views.js";
 
 z.config({ jitless: true }); // the same code checks records in the page, whose policy forbids new Function
 
-const valuesSchema = z.record(z.string().regex(/^[a-zA-Z]{1,40}$/), z.string().max(4000));
+const valuesSchema = z.record(z.string().regex(/^[a-zA-Z][a-zA-Z0-9]{0,39}(\.[a-zA-Z]{1,40})?$/), z.string().max(4000));
 const formSchema = z.strictObject({ values: valuesSchema });
-const MOST_COMPARED = 24;
 
 export interface AppOptions {
   readonly token: string;
@@ -30,17 +29,17 @@ export interface AppOptions {
   readonly store: RunStore;
   readonly jobs: Jobs;
   readonly streams: Streams;
+  readonly pictures: Pictures;
   readonly form: TrainForm;
   readonly files: FileSystem;
   /** Folder in which files are offered. */
   readonly root: string;
+  /** Folders that are watched: runs are deleted in these alone. */
+  readonly folders: readonly string[];
   /** Folder that new runs go into. */
   readonly runsFolder: string;
   readonly now: () => Date;
 }
-
-const refused = (c: Context, status: 400 | 404 | 409 | 422, problem: string, hint?: string) =>
-  c.json<Refusal>({ problem, ...(hint === undefined ? {} : { hint }) }, status);
 
 export function studioApp(o: AppOptions): Hono {
   const app = new Hono();
@@ -64,28 +63,7 @@ export function studioApp(o: AppOptions): Hono {
     if (path !== "index.html") app.get(`/${path}`, (c) => c.body(asset.bytes, 200, { "content-type": asset.type }));
   }
 
-  app.get("/api/events", (c) => o.streams.list(c));
-  app.get("/api/runs", (c) => c.json(store.all()));
-  app.get("/api/runs/:id/events", (c) => o.streams.run(c, c.req.param("id")) ?? refused(c, 404, "no such run"));
-  app.get("/api/runs/:id/files/:name", async (c) => {
-    const run = store.get(c.req.param("id"));
-    const type = servedFiles.get(c.req.param("name"));
-    if (run === null || type === undefined) return refused(c, 404, "no such file");
-    const bytes = await readFile(join(run.folder, c.req.param("name"))).catch(() => null);
-    if (bytes === null) return refused(c, 404, "no such file");
-    return document(c, new Uint8Array(bytes), type);
-  });
-  app.get("/api/compare", async (c) => {
-    const ids = (c.req.query("ids") ?? "").split(",").slice(0, MOST_COMPARED);
-    const chosen = ids.flatMap((id) => store.get(id) ?? []);
-    if (chosen.length === 0) return refused(c, 404, "no such runs");
-    const runs = [];
-    for (const { folder, summary } of chosen) {
-      runs.push({ name: summary.name, about: summary.method, record: (await readRun(o.files, folder)).record });
-    }
-    const html = comparisonReport({ title: `${runs.length} runs`, runs });
-    return document(c, new TextEncoder().encode(html), "text/html; charset=utf-8");
-  });
+  app.route("/api", views(o));
 
   app.get("/api/form", (c) => c.json(o.form.fields));
   app.get("/api/browse", async (c) => {
@@ -122,6 +100,33 @@ export function studioApp(o: AppOptions): Hono {
       "press Ctrl-C where it runs; it can be resumed here after that",
     );
   });
+  app.post("/api/runs/:id/delete", async (c) => {
+    const values = await readForm(c);
+    if (values === null) return malformed(c, log);
+    const run = store.get(c.req.param("id"));
+    if (run === null) return refused(c, 404, "no such run");
+    if (values["name"] !== run.summary.name) return refused(c, 409, "the run has another name by now");
+    if (run.summary.state === "running" || jobs.has(run.folder) || jobs.worksIn(run.folder)) return busy(c);
+    return removed(c, await removeRun(o.folders, run.folder));
+  });
+  app.post("/api/folds/:id/delete", async (c) => {
+    const values = await readForm(c);
+    if (values === null) return malformed(c, log);
+    const all = store.foldsOf(c.req.param("id"));
+    if (all === null) return refused(c, 404, "no such runs");
+    if (values["name"] !== all.name) return refused(c, 409, "the runs have another name by now");
+    const alive = all.folds.some(({ summary }) => summary.state === "running");
+    if (alive || jobs.has(all.folder) || jobs.worksIn(all.folder)) return busy(c);
+    const folders = all.folds.map((f) => f.folder);
+    return removed(c, await removeFolds(o.folders, all.folder, folders));
+  });
+  app.post("/api/folds/:id/resume", (c) => {
+    const all = store.foldsOf(c.req.param("id"));
+    if (all === null) return refused(c, 404, "no such runs");
+    if (all.folds.some(({ summary }) => summary.state === "running")) return refused(c, 409, "a fold is going on");
+    if (jobs.has(all.folder)) return refused(c, 409, "these runs are on their way already");
+    return c.json({ job: jobs.add(["train", "--resume", all.folder], all.folder) });
+  });
   app.post("/api/runs/:id/resume", async (c) => {
     const run = store.get(c.req.param("id"));
     if (run === null) return refused(c, 404, "no such run");
@@ -134,13 +139,18 @@ export function studioApp(o: AppOptions): Hono {
   return app;
 }
 
-function document(c: Context, bytes: Uint8Array<ArrayBuffer>, type: string): Response {
-  const shown = /^(text\/html|image)/.test(type);
-  return c.body(bytes, 200, {
-    "content-type": type,
-    "content-security-policy": documentPolicy,
-    ...(shown ? {} : { "content-disposition": "attachment" }),
-  });
+const busy = (c: Context) => refused(c, 409, "a run that is going on is not deleted", "stop it first");
+
+function removed(c: Context, how: "gone" | "rest" | "outside"): Response {
+  if (how === "outside") {
+    return refused(
+      c,
+      409,
+      "this folder is not deleted here: it is a link, or the watched folder itself",
+      "delete it by hand",
+    );
+  }
+  return c.json({ note: how === "rest" ? "The folder holds other files, which stay." : "" });
 }
 
 async function readForm(c: Context): Promise<Readonly<Record<string, string>> | null> {

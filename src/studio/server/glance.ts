@@ -52,6 +52,7 @@ export class Glance {
     readonly folder: string,
     readonly name: string,
     readonly info: RunInfo,
+    private readonly folds: RunSummary["folds"] = null,
   ) {
     this.log = new GrowingFile(join(folder, runFiles.events), MOST);
   }
@@ -155,6 +156,7 @@ export class Glance {
       testAuc: known(end?.test?.macroAuc),
       sparks: this.sparks(),
       ours,
+      folds: this.folds,
     };
   }
 

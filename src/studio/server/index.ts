@@ -4,19 +4,23 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { UsageError } from "../../common/errors.js";
-import type { FileSystem } from "../../platform/types.js";
+import type { Platform } from "../../platform/types.js";
+import type { RunInfo } from "../../records/schema.js";
 import type { TrainForm } from "../protocol.js";
 import { studioApp } from "./app.js";
 import { loadAssets } from "./assets.js";
 import type { Log } from "./guard.js";
 import { Jobs } from "./jobs.js";
+import { Pictures } from "./pictures.js";
 import { RunStore } from "./store.js";
 import { Streams } from "./streams.js";
 
 export interface StudioOptions {
   /** Run folders, folders with folds, or folders of runs. New runs go into the first one. */
   readonly folders: readonly string[];
-  readonly files: FileSystem;
+  readonly platform: Pick<Platform, "files" | "threads">;
+  /** Where the data of a run lie, as the run was told; null where that is not known. */
+  readonly dataOf: (info: RunInfo) => Promise<string | null>;
   /** The options of a new run. */
   readonly form: TrainForm;
   /** Program and first arguments of the command line: [node, bin.js]. */
@@ -56,6 +60,9 @@ export async function startStudio(o: StudioOptions): Promise<Studio> {
   const store: RunStore = new RunStore(o.folders, (folder) => jobs.worksIn(folder));
   await store.start();
   const streams = new Streams(store, () => jobs.list(), o.folders.join(", "));
+  const { files, threads } = o.platform;
+  const root = o.root ?? process.cwd();
+  const pictures = new Pictures({ files, threads, root, dataOf: o.dataOf });
   let port = 0;
   const app = studioApp({
     token,
@@ -65,9 +72,11 @@ export async function startStudio(o: StudioOptions): Promise<Studio> {
     store,
     jobs,
     streams,
+    pictures,
     form: o.form,
-    files: o.files,
-    root: o.root ?? process.cwd(),
+    files,
+    root,
+    folders: o.folders,
     runsFolder,
     now: o.now ?? (() => new Date()),
   });
@@ -93,6 +102,7 @@ export async function startStudio(o: StudioOptions): Promise<Studio> {
       await jobs.close();
       store.close();
       streams.close();
+      await pictures.close();
       server.close();
       server.closeAllConnections();
     },

@@ -91,7 +91,7 @@ export class LiveRun {
   /** Everything so far. */
   async whole(summary: RunSummary): Promise<RunMessage> {
     const record = this.builder.record();
-    return { type: "whole", facts: await this.facts(record, summary), steps: rowsOf(record) };
+    return { type: "whole", id: summary.id, facts: await this.facts(record, summary), steps: rowsOf(record) };
   }
 
   /** What came since the last call: new steps, or everything where they are many or the run was resumed. */
@@ -101,7 +101,7 @@ export class LiveRun {
     if (restarted || fresh.length > MANY) return this.whole(summary);
     const d = this.info.groups.length;
     const facts = await this.facts(this.builder.record(), summary);
-    return { type: "more", facts, steps: fresh.map((e) => rowOf(e, d)) };
+    return { type: "more", id: summary.id, facts, steps: fresh.map((e) => rowOf(e, d)) };
   }
 
   private async facts(record: RunRecord, summary: RunSummary): Promise<RunFacts> {

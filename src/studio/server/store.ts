@@ -1,15 +1,17 @@
 /** @file The runs of the watched folders: found, followed and forgotten as they come and go, whoever makes them. */
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
+import { comparisonFile } from "../../records/compare-report.js";
 import { runFiles } from "../../records/files.js";
 import { parseRunInfo } from "../../records/schema.js";
-import type { RunSummary } from "../protocol.js";
+import type { ComparisonSummary, RunSummary } from "../protocol.js";
 import { isAlive } from "./alive.js";
+import { type Comparison, readComparison } from "./comparisons.js";
 import { Glance } from "./glance.js";
 
-/** Folders below a watched one in which runs are looked for: comparison / method / seed / fold. */
-const DEPTH = 4;
+/** Folders below a watched one in which runs are looked for: comparison / data / method / rate / seed / fold. */
+const DEPTH = 6;
 /** Most folders that are looked into, so that watching "/" by mistake does no harm. */
 const MOST_FOLDERS = 5000;
 /** Milliseconds between looks. */
@@ -27,6 +29,14 @@ interface Entry {
 export interface StoreEvents {
   run(run: RunSummary): void;
   gone(id: string): void;
+  comparisons(all: readonly ComparisonSummary[]): void;
+}
+
+interface Found {
+  readonly folder: string;
+  /** Of comparison.json, so that it is read once. */
+  readonly stamp: string;
+  readonly comparison: Comparison;
 }
 
 /** Letters and digits that say nothing of where the folder is. */
@@ -36,6 +46,7 @@ export const idOf = (folder: string): string =>
 export class RunStore {
   private readonly entries = new Map<string, Entry>();
   private readonly broken = new Map<string, string>();
+  private readonly comparisons = new Map<string, Found>();
   private readonly listeners = new Set<StoreEvents>();
   private timer: NodeJS.Timeout | null = null;
   private closed = false;
@@ -73,6 +84,31 @@ export class RunStore {
     return entry === undefined ? null : { folder: entry.glance.folder, glance: entry.glance, summary: entry.summary };
   }
 
+  /** The folds of a cross-validation in order; null where there are none. */
+  foldsOf(id: string): {
+    readonly folder: string;
+    readonly name: string;
+    readonly folds: readonly { readonly folder: string; readonly summary: RunSummary }[];
+  } | null {
+    const folds = [...this.entries.values()].filter((e) => e.summary.folds?.id === id);
+    folds.sort((a, b) => a.summary.name.localeCompare(b.summary.name, "en", { numeric: true }));
+    const [first] = folds;
+    if (first === undefined) return null;
+    return {
+      folder: dirname(resolve(first.glance.folder)),
+      name: first.summary.folds?.name ?? "",
+      folds: folds.map((e) => ({ folder: e.glance.folder, summary: e.summary })),
+    };
+  }
+
+  allComparisons(): ComparisonSummary[] {
+    return [...this.comparisons.values()].map((f) => f.comparison.summary);
+  }
+
+  comparison(id: string): { readonly folder: string; readonly comparison: Comparison } | null {
+    return this.comparisons.get(id) ?? null;
+  }
+
   /** Runs in that folder or below it. */
   below(folder: string): string[] {
     const path = resolve(folder);
@@ -88,6 +124,8 @@ export class RunStore {
 
   private async look(): Promise<void> {
     const found = new Set<string>();
+    const compared = new Set<string>();
+    let changed = false;
     let budget = MOST_FOLDERS;
     const walk = async (folder: string, name: string, depth: number): Promise<void> => {
       if (--budget < 0) return;
@@ -95,6 +133,20 @@ export class RunStore {
       if (info?.isFile()) {
         found.add(await this.meet(folder, name, `${info.ino}:${info.mtimeMs}:${info.size}`, info.mtimeMs));
         return;
+      }
+      const figures = await stat(join(folder, comparisonFile)).catch(() => null);
+      if (figures?.isFile()) {
+        const id = idOf(folder);
+        compared.add(id);
+        const stamp = `${figures.ino}:${figures.mtimeMs}:${figures.size}`;
+        if (this.comparisons.get(id)?.stamp !== stamp && this.broken.get(id) !== stamp) {
+          const comparison = await readComparison(folder, id, name === "" ? basename(resolve(folder)) : name);
+          changed = true;
+          if (comparison === null) {
+            this.broken.set(id, stamp);
+            this.comparisons.delete(id);
+          } else this.comparisons.set(id, { folder, stamp, comparison });
+        }
       }
       if (depth === 0) return;
       const inside = await readdir(folder, { withFileTypes: true }).catch(() => []);
@@ -113,6 +165,10 @@ export class RunStore {
       this.entries.delete(id);
       for (const listener of this.listeners) listener.gone(id);
     }
+    for (const id of [...this.comparisons.keys()]) {
+      if (!compared.has(id)) changed = this.comparisons.delete(id);
+    }
+    if (changed) for (const listener of this.listeners) listener.comparisons(this.allComparisons());
   }
 
   private async isRunOrFolds(root: string): Promise<boolean> {
@@ -128,7 +184,7 @@ export class RunStore {
       if (this.broken.get(id) === stamp) return id;
       try {
         const info = parseRunInfo(await readFile(join(folder, runFiles.info), "utf8"), runFiles.info);
-        const glance = new Glance(id, folder, name, info);
+        const glance = new Glance(id, folder, name, info, foldsOfRun(folder, name));
         await glance.update();
         entry = { glance, stamp, summary: glance.summary(false, false), shown: "" };
         this.entries.set(id, entry);
@@ -150,4 +206,12 @@ export class RunStore {
     }
     return id;
   }
+}
+
+/** A run in "fold-K" is a part of what is in the folder above it. */
+function foldsOfRun(folder: string, name: string): RunSummary["folds"] {
+  const path = resolve(folder);
+  if (!/^fold-\d+$/.test(basename(path))) return null;
+  const above = name.includes("/") ? name.slice(0, name.lastIndexOf("/")) : basename(dirname(path));
+  return { id: idOf(dirname(path)), name: above };
 }

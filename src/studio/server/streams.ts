@@ -42,11 +42,15 @@ function stream<T>(c: Context, begin: (push: (message: T) => void) => () => void
   });
 }
 
+/** A run that pages look at. */
+interface Looked {
+  live: LiveRun;
+  readonly readers: Set<(message: RunMessage) => void>;
+  shown: string;
+}
+
 export class Streams {
-  private readonly looked = new Map<
-    string,
-    { readonly live: LiveRun; readonly readers: Set<(m: RunMessage) => void>; shown: string }
-  >();
+  private readonly looked = new Map<string, Looked>();
   private readonly listReaders = new Set<(message: ListMessage) => void>();
   private readonly timer: NodeJS.Timeout;
   private busy = false;
@@ -67,11 +71,18 @@ export class Streams {
 
   list(c: Context): Response {
     return stream<ListMessage>(c, (push) => {
-      push({ type: "all", runs: this.store.all(), jobs: this.jobs(), where: this.where });
+      push({
+        type: "all",
+        runs: this.store.all(),
+        jobs: this.jobs(),
+        comparisons: this.store.allComparisons(),
+        where: this.where,
+      });
       this.listReaders.add(push);
       const stop = this.store.listen({
         run: (run) => push({ type: "run", run }),
         gone: (id) => push({ type: "gone", id }),
+        comparisons: (comparisons) => push({ type: "comparisons", comparisons }),
       });
       return () => {
         stop();
@@ -80,30 +91,44 @@ export class Streams {
     });
   }
 
-  /** @returns null where there is no such run */
-  run(c: Context, id: string): Response | null {
-    const entry = this.store.get(id);
-    if (entry === null) return null;
+  /** Several runs in one stream: a browser opens no more than six to one server. */
+  runs(c: Context, ids: readonly string[]): Response {
     return stream<RunMessage>(c, (push) => {
-      const looked = this.looked.get(id) ?? {
-        live: new LiveRun(entry.folder, entry.glance.info),
-        readers: new Set(),
-        shown: "",
-      };
-      this.looked.set(id, looked);
-      const begin = async () => {
-        await looked.live.update();
-        // Readers that were here before still wait for what is new; a page passes over steps that it has.
-        if (looked.readers.size === 0) looked.live.settle();
-        looked.readers.add(push);
-        push(await looked.live.whole(this.store.get(id)?.summary ?? entry.summary));
-      };
-      void begin().catch(() => push({ type: "gone" }));
+      const ends = ids.map((id) => this.follow(id, push));
       return () => {
-        looked.readers.delete(push);
-        if (looked.readers.size === 0) this.looked.delete(id);
+        for (const end of ends) end();
       };
     });
+  }
+
+  /** @returns a function that ends it */
+  private follow(id: string, push: (message: RunMessage) => void): () => void {
+    const entry = this.store.get(id);
+    if (entry === null) {
+      push({ type: "gone", id });
+      return () => {};
+    }
+    const looked: Looked = this.looked.get(id) ?? {
+      live: new LiveRun(entry.folder, entry.glance.info),
+      readers: new Set(),
+      shown: "",
+    };
+    this.looked.set(id, looked);
+    let ended = false;
+    const begin = async () => {
+      await looked.live.update();
+      if (ended) return;
+      // Readers that were here before still wait for what is new; a page passes over steps that it has.
+      if (looked.readers.size === 0) looked.live.settle();
+      looked.readers.add(push);
+      push(await looked.live.whole(this.store.get(id)?.summary ?? entry.summary));
+    };
+    void begin().catch(() => push({ type: "gone", id }));
+    return () => {
+      ended = true;
+      looked.readers.delete(push);
+      if (looked.readers.size === 0 && this.looked.get(id) === looked) this.looked.delete(id);
+    };
   }
 
   private async tick(): Promise<void> {
@@ -123,17 +148,16 @@ export class Streams {
     }
   }
 
-  private async look(
-    id: string,
-    looked: { readonly live: LiveRun; readonly readers: Set<(m: RunMessage) => void>; shown: string },
-  ): Promise<void> {
+  private async look(id: string, looked: Looked): Promise<void> {
     if (looked.readers.size === 0) return;
     const entry = this.store.get(id);
     if (entry === null) {
-      for (const push of looked.readers) push({ type: "gone" });
+      for (const push of looked.readers) push({ type: "gone", id });
       this.looked.delete(id);
       return;
     }
+    // Another run.json is another run in the same folder.
+    if (looked.live.info !== entry.glance.info) looked.live = new LiveRun(entry.folder, entry.glance.info);
     const fresh = await looked.live.update();
     const shown = JSON.stringify(entry.summary);
     if (!fresh && shown === looked.shown) return;

@@ -91,7 +91,7 @@ describe("one run", () => {
     const folder = `${studio.runs}/a`;
     const events = writeRun(folder, { keep: 5 });
     const { id } = await nextRun(() => true);
-    const stream = messagesOf<RunMessage>(await studio.ask(`/api/runs/${id}/events`));
+    const stream = messagesOf<RunMessage>(await studio.ask(`/api/follow?ids=${id}`));
     const whole = await until(stream, (m) => m.type === "whole");
     if (whole.type !== "whole") throw new Error("unreachable: until() has checked it");
     expect(whole.steps).toHaveLength(4);
@@ -114,15 +114,22 @@ describe("one run", () => {
     writeRun(`${studio.runs}/long`, { epochs: 4, stepsPerEpoch: 2500 });
     const { id, step } = await nextRun(() => true);
     expect(step).toBe(10_000);
-    const stream = messagesOf<RunMessage>(await studio.ask(`/api/runs/${id}/events`));
+    const stream = messagesOf<RunMessage>(await studio.ask(`/api/follow?ids=${id}`));
     const whole = await until(stream, (m) => m.type === "whole");
     if (whole.type !== "whole") throw new Error("unreachable: until() has checked it");
     expect(whole.steps.length).toBeGreaterThan(1000);
     expect(whole.steps.length).toBeLessThanOrEqual(2048);
   });
 
-  test("an unknown one is 404", async () => {
-    expect((await studio.ask("/api/runs/nothing/events")).status).toBe(404);
+  test("several come in one stream, each with its id; of an unknown one it says that it is gone", async () => {
+    writeRun(`${studio.runs}/a`);
+    writeRun(`${studio.runs}/b`, { constant: true });
+    const ids = [await nextRun((r) => r.name === "a"), await nextRun((r) => r.name === "b")].map((r) => r.id);
+    const stream = messagesOf<RunMessage>(await studio.ask(`/api/follow?ids=nothing,${ids.join(",")}`));
+    const first = [(await stream.next()).value, (await stream.next()).value, (await stream.next()).value];
+    expect(first.map((m) => [m?.type, m?.id]).sort()).toEqual(
+      [["gone", "nothing"], ...ids.map((id) => ["whole", id])].sort(),
+    );
   });
 
   test("runs side by side are one page", async () => {
@@ -145,15 +152,17 @@ describe("new runs", () => {
 
   test("the form has the options of the command line with their words", async () => {
     const fields = (await (await studio.ask("/api/form")).json()) as FormField[];
-    expect(fields.find((f) => f.key === "batchSize")).toEqual({
-      key: "batchSize",
-      flag: "--batch-size",
-      help: "images of a step",
-      default: "128",
+    expect(fields.find((f) => f.key === "valInterval")).toEqual({
+      key: "valInterval",
+      flag: "--val-interval",
+      help: "epochs between evaluations",
+      default: "1",
       heading: "Training",
       kind: "number",
       choices: [],
+      method: null,
     });
+    expect(fields.find((f) => f.key === "l2sp.alpha")).toMatchObject({ method: "l2sp", default: "0.1" });
     expect(fields.find((f) => f.key === "method")?.choices.slice(0, 2)).toEqual(["metalr", "finetune"]);
     expect(fields.map((f) => f.key)).not.toContain("out");
   });
@@ -170,6 +179,13 @@ describe("new runs", () => {
     expect((await check({ method: "finetune", hyperLr: "1" })).errors).toEqual({
       hyperLr: "has no meaning with --method finetune – leave one of them out",
     });
+    expect((await check({ "metalr.direction": "optimizer", "l2sp.alpha": "x" })).command).toBe(
+      "metalr train --method=metalr:direction=optimizer",
+    );
+    expect((await check({ method: "l2sp", "l2sp.alpha": "-1" })).errors).toEqual({
+      "l2sp.alpha": "is not a number ≥ 0",
+    });
+    expect((await check({ "metalr.metaEvery": "2:lr=5" })).errors).toHaveProperty(["metalr.metaEvery"]);
     const refused = await post("/api/start", { lr: "x" });
     expect(refused.status).toBe(422);
     expect(((await refused.json()) as { problem: string }).problem).toBe("must be a number > 0, got x");

@@ -3,7 +3,9 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { trainForm } from "../../cli/train/form.js";
+import { dataPathOf } from "../../cli/train/stored.js";
 import { nodeFiles } from "../../platform/node/files.js";
+import { nodePlatform } from "../../platform/node/index.js";
 import { formatEvent, type RunConfig } from "../../records/schema.js";
 import { type SyntheticOptions, syntheticConfig, syntheticEvents } from "../../records/synthetic.testing.js";
 import type { TrainingEvent } from "../../training/types.js";
@@ -106,7 +108,8 @@ export async function testStudio(
   const quoted = (words: readonly string[]) => ["metalr", ...words].join(" ");
   const studio = await startStudio({
     folders: [runs],
-    files: nodeFiles,
+    platform: nodePlatform,
+    dataOf: (info) => dataPathOf(nodeFiles, info),
     form: trainForm(nodeFiles, quoted),
     program: [process.execPath, program],
     quoted,

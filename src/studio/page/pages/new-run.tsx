@@ -19,7 +19,10 @@ const names: Readonly<Record<string, string>> = {
 
 /** "batchSize" → "Batch size". */
 export const labelOf = (key: string): string => {
-  const words = key.replace(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`).replace(/\blr\b/, "rate");
+  const words = key
+    .replace(/^.*\./, "")
+    .replace(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`)
+    .replace(/\blr\b/, "rate");
   return names[key] ?? words.charAt(0).toUpperCase() + words.slice(1);
 };
 
@@ -62,6 +65,8 @@ export function NewRunPage({ list }: { list: List }) {
       setRefused(null);
     } else setRefused(answer.refused);
   };
+  /** Options of other methods are left out. */
+  const fitsMethod = (f: FormField) => f.method === null || f.method === (values["method"] || "metalr");
   const headings = [...new Set(fields.map((f) => f.heading))];
   const fieldOf = (f: FormField) => (
     <Field
@@ -83,7 +88,7 @@ export function NewRunPage({ list }: { list: List }) {
             {first.flatMap((key) => fields.filter((f) => f.key === key)).map(fieldOf)}
           </section>
           {headings.map((heading) => {
-            const inside = fields.filter((f) => f.heading === heading && !first.includes(f.key));
+            const inside = fields.filter((f) => f.heading === heading && !first.includes(f.key) && fitsMethod(f));
             const set = inside.filter((f) => (values[f.key] ?? "") !== "").length;
             const bad = inside.some((f) => check.errors[f.key] !== undefined);
             if (inside.length === 0) return null;

@@ -16,9 +16,11 @@ import { type Followed, useRun } from "../follow.js";
 import type { List } from "../list.js";
 import { Chart, type Line } from "../parts/chart.js";
 import { Confusion } from "../parts/confusion.js";
+import { Delete } from "../parts/delete.js";
 import { Jobs } from "../parts/jobs.js";
 import { atEpochs, plain, positive, runningMean, some } from "../parts/series.js";
 import { Progress, percent, Scroll, State, Tile } from "../parts/words.js";
+import { Worst } from "../parts/worst.js";
 import { linkTo } from "../route.js";
 import type { Mode } from "../theme.js";
 
@@ -69,7 +71,23 @@ export function RunPage({ id, list, mode }: { id: string; list: List; mode: Mode
             Model (.onnx)
           </a>
         ) : null}
+        {run === undefined ? null : (
+          <Delete
+            path={`/api/runs/${id}/delete`}
+            name={run.name}
+            what={run.folds === null ? "this run" : "this fold"}
+            busy={run.state === "running"}
+            done={() => {
+              location.hash = linkTo.runs;
+            }}
+          />
+        )}
       </div>
+      {run?.folds ? (
+        <p class="crumb">
+          A fold of <a href={linkTo.folds(run.folds.id)}>{run.folds.name}</a>
+        </p>
+      ) : null}
       {refused === null ? null : (
         <p class="notice" role="alert">
           {refused.problem}
@@ -79,10 +97,19 @@ export function RunPage({ id, list, mode }: { id: string; list: List; mode: Mode
       <Jobs jobs={list.jobs.filter((job) => job.runs.includes(id) && job.state === "failed")} />
       <Tiles run={run} facts={followed?.facts} />
       <Charts followed={followed} mode={mode} />
-      {followed === undefined ? null : <Tables facts={followed.facts} mode={mode} />}
+      {followed === undefined ? null : (
+        <>
+          <Tables facts={followed.facts} mode={mode} />
+          <Worst id={id} classes={followed.facts.classes} version={versionOf(followed.facts)} />
+          <Configuration facts={followed.facts} />
+        </>
+      )}
     </>
   );
 }
+
+/** Changes with every evaluation. */
+const versionOf = ({ summary, epochs }: RunFacts): string => `${epochs.at(-1)?.epoch ?? 0} ${summary.state}`;
 
 function Tiles({ run, facts }: { run: RunSummary | undefined; facts: RunFacts | undefined }) {
   const epoch = facts?.epochs.at(-1);
@@ -250,26 +277,31 @@ function Tables({ facts, mode }: { facts: RunFacts; mode: Mode }) {
           </Scroll>
         </section>
       </div>
-      <details class="card">
-        <summary>
-          <h2>Configuration</h2>
-        </summary>
-        <div class="configuration">
-          {facts.configuration.map(({ heading, lines }) => (
-            <section key={heading}>
-              <h3>{heading}</h3>
-              <dl>
-                {lines.map(([name, value]) => (
-                  <div key={name}>
-                    <dt>{name === "" ? "words" : name}</dt>
-                    <dd>{value}</dd>
-                  </div>
-                ))}
-              </dl>
-            </section>
-          ))}
-        </div>
-      </details>
     </>
+  );
+}
+
+function Configuration({ facts }: { facts: RunFacts }) {
+  return (
+    <details class="card">
+      <summary>
+        <h2>Configuration</h2>
+      </summary>
+      <div class="configuration">
+        {facts.configuration.map(({ heading, lines }) => (
+          <section key={heading}>
+            <h3>{heading}</h3>
+            <dl>
+              {lines.map(([name, value]) => (
+                <div key={name}>
+                  <dt>{name === "" ? "words" : name}</dt>
+                  <dd>{value}</dd>
+                </div>
+              ))}
+            </dl>
+          </section>
+        ))}
+      </div>
+    </details>
   );
 }

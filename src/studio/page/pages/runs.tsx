@@ -1,13 +1,13 @@
 /** @file All runs in a table: sorted, filtered, chosen for comparison; it changes by itself. */
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { formatCount, formatDuration, formatNumber } from "../../../records/format.js";
-import type { RunState, RunSummary } from "../../protocol.js";
+import type { ComparisonSummary, RunState } from "../../protocol.js";
 import type { List } from "../list.js";
 import { Jobs } from "../parts/jobs.js";
 import { Spark } from "../parts/spark.js";
 import { Ago, Progress, percent, State } from "../parts/words.js";
 import { linkTo } from "../route.js";
-import { fits, type Key, sorted } from "../table.js";
+import { fits, type Key, rowsOf, sorted, type TableRow } from "../table.js";
 import type { Mode } from "../theme.js";
 
 const columns: readonly { readonly key: Key; readonly name: string; readonly number?: boolean }[] = [
@@ -30,6 +30,7 @@ export function RunsPage({ list, mode }: { list: List; mode: Mode }) {
   const [down, setDown] = useState(true);
   const [words, setWords] = useState("");
   const [state, setState] = useState<RunState | "all">("all");
+  const [together, setTogether] = useState(true);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
@@ -37,7 +38,8 @@ export function RunsPage({ list, mode }: { list: List; mode: Mode }) {
     const timer = setInterval(() => setNow(Date.now()), 20_000);
     return () => clearInterval(timer);
   }, []);
-  const all = useMemo(() => [...list.runs.values()], [list.runs]);
+  const all = useMemo(() => rowsOf([...list.runs.values()], together), [list.runs, together]);
+  const hasFolds = [...list.runs.values()].some((r) => r.folds !== null);
   const shown = useMemo(
     () =>
       sorted(
@@ -52,9 +54,14 @@ export function RunsPage({ list, mode }: { list: List; mode: Mode }) {
     setDown(next === key ? !down : !["name", "method", "data", "state"].includes(next));
     setKey(next);
   };
-  const choose = (id: string) => {
+  const isChosen = (row: TableRow) => row.ids.every((id) => chosen.has(id));
+  const choose = (row: TableRow) => {
     const next = new Set(chosen);
-    if (!next.delete(id)) next.add(id);
+    const away = isChosen(row);
+    for (const id of row.ids) {
+      if (away) next.delete(id);
+      else next.add(id);
+    }
     setChosen(next);
   };
   const waiting = list.jobs.filter(
@@ -64,7 +71,7 @@ export function RunsPage({ list, mode }: { list: List; mode: Mode }) {
     <>
       <div class="title">
         <h1>Runs</h1>
-        <span class="muted">{list.loaded ? `${formatCount(all.length)} in ${list.where}` : "…"}</span>
+        <span class="muted">{list.loaded ? `${formatCount(list.runs.size)} in ${list.where}` : "…"}</span>
         <span class="grow" />
         <button
           type="button"
@@ -98,7 +105,13 @@ export function RunsPage({ list, mode }: { list: List; mode: Mode }) {
             </button>
           ))}
         </fieldset>
+        {hasFolds ? (
+          <button type="button" aria-pressed={!together} class="toggle" onClick={() => setTogether(!together)}>
+            Each fold by itself
+          </button>
+        ) : null}
       </div>
+      <Comparisons all={list.comparisons} words={words} now={now} />
       <div class="card flush">
         <table class="runs">
           <caption class="unseen">Runs, newest first unless sorted otherwise</caption>
@@ -124,14 +137,7 @@ export function RunsPage({ list, mode }: { list: List; mode: Mode }) {
           </thead>
           <tbody>
             {shown.map((run) => (
-              <Row
-                key={run.id}
-                run={run}
-                now={now}
-                mode={mode}
-                chosen={chosen.has(run.id)}
-                choose={() => choose(run.id)}
-              />
+              <Row key={run.id} run={run} now={now} mode={mode} chosen={isChosen(run)} choose={() => choose(run)} />
             ))}
           </tbody>
         </table>
@@ -152,6 +158,32 @@ const Nothing = ({ where }: { where: string }) => (
   </>
 );
 
+/** What `metalr compare` has left; nothing where there is none. */
+function Comparisons({ all, words, now }: { all: readonly ComparisonSummary[]; words: string; now: number }) {
+  const shown = all.filter((c) =>
+    words
+      .toLowerCase()
+      .split(/\s+/)
+      .every((word) => [c.name, ...c.data, ...c.methods].join(" ").toLowerCase().includes(word)),
+  );
+  if (shown.length === 0) return null;
+  return (
+    <section class="card comparisons" aria-labelledby="comparisons">
+      <h2 id="comparisons">Comparisons</h2>
+      <ul>
+        {shown.map((c) => (
+          <li key={c.id}>
+            <a href={linkTo.comparison(c.id)}>{c.name}</a>
+            <span class="muted">
+              {c.data.join(", ")}: {c.methods.join(", ")} · {c.trainings} trainings · <Ago time={c.created} now={now} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
 function Row({
   run,
   now,
@@ -159,7 +191,7 @@ function Row({
   chosen,
   choose,
 }: {
-  run: RunSummary;
+  run: TableRow;
   now: number;
   mode: Mode;
   chosen: boolean;
@@ -173,8 +205,8 @@ function Row({
         </label>
       </td>
       <th scope="row" class="name">
-        <a href={linkTo.run(run.id)}>{run.name}</a>
-        <small>{run.network}</small>
+        <a href={run.parts === "" ? linkTo.run(run.id) : linkTo.folds(run.id)}>{run.name}</a>
+        <small>{[run.network, run.parts].filter((t) => t !== "").join(" · ")}</small>
       </th>
       <td data-name="State">
         <State state={run.state} />

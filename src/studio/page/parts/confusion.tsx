@@ -9,16 +9,19 @@ export function Confusion({
   shown,
   classes,
   mode,
+  waits = "After the first evaluation, at the end of an epoch.",
 }: {
   shown: ShownEvaluation | null;
   classes: readonly string[];
   mode: Mode;
+  /** Said while there is nothing to show. */
+  waits?: string;
 }) {
   if (shown === null) {
     return (
       <section class="card confusion">
         <h2>Confusion matrix</h2>
-        <p class="empty">After the first evaluation, at the end of an epoch.</p>
+        <p class="empty">{waits}</p>
       </section>
     );
   }
