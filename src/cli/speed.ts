@@ -26,6 +26,8 @@ export const speedFlags = {
 };
 
 type SpeedFlags = OptionValues<typeof speedFlags>;
+/** What is said of it on a command line. */
+export type SpeedChoice = Partial<SpeedFlags>;
 
 /** The part of a command's `Context` that makes executors. */
 interface Makes {

@@ -1,4 +1,5 @@
 /** @file The pictures of one run, from its record: what the run folder and the reports show. */
+import { figureOf } from "../training/metrics.js";
 import type { EpochEvent, Evaluation } from "../training/types.js";
 import { confusionMatrix } from "./plots/confusion.js";
 import { lrCurves } from "./plots/lr-curves.js";
@@ -29,6 +30,25 @@ export function lrPicture(record: RunRecord, options: PictureOptions = {}): stri
   });
 }
 
+/** The same over the epochs, as in the paper: the rates at the end of each, from those of the first step on; null before the first. */
+export function lrEpochPicture(record: RunRecord, options: PictureOptions = {}): string | null {
+  const { epochs, info, firstLr } = record;
+  if (epochs.length === 0) return null;
+  const bounds = boundsOf(info.options["lrBounds"]);
+  return lrCurves({
+    groups: info.groups,
+    steps: [0, ...epochs.map((e) => e.epoch)],
+    lr: info.groups.map((_, j) => [firstLr[j] ?? Number.NaN, ...epochs.map((e) => e.lr[j] ?? Number.NaN)]),
+    xLabel: "Epoch",
+    ...(bounds === null ? {} : { bounds }),
+    ...options,
+  });
+}
+
+/** Whether a run's classes are those of pixels or voxels. */
+export const segments = ({ epochs, end }: RunRecord): boolean =>
+  epochs.some((e) => e.trainDice !== undefined || e.validation?.dice !== undefined) || end?.test?.dice !== undefined;
+
 /** Loss of every batch, and of the sets at the end of each epoch; null before the first step. */
 export function lossPicture(record: RunRecord, options: PictureOptions = {}): string | null {
   const { curves, epochs } = record;
@@ -53,27 +73,26 @@ export function lossPicture(record: RunRecord, options: PictureOptions = {}): st
   });
 }
 
-/** Accuracy at the end of each epoch; null before the first. */
+/** Accuracy, of segmentations mean Dice, at the end of each epoch; null before the first. */
 export function accuracyPicture(record: RunRecord, options: PictureOptions = {}): string | null {
   const { epochs } = record;
   if (epochs.length === 0) return null;
   return accuracyCurves({
     steps: [],
     epochSteps: epochs.map((e) => e.step),
-    perEpoch: epochSeries(
-      record,
-      (e) => e.trainAccuracy,
-      (e) => e.accuracy,
-    ),
+    perEpoch: epochSeries(record, (e) => e.trainDice ?? e.trainAccuracy, figureOf),
+    ...(segments(record) && { yLabel: "Mean Dice of the foreground (%)" }),
     ...selectedMark(record),
     ...options,
   });
 }
 
-/** Confusion matrix of the selected epoch on the test images; null where there is none. */
+/** Confusion matrix of the selected epoch on the test images; null where there is none, and for segmentations. */
 export function confusionPicture(record: RunRecord, options: PictureOptions = {}): string | null {
   const evaluation = headlineOf(record)?.selected ?? null;
-  return evaluation === null ? null : confusionMatrix({ classes: record.info.classes, ...evaluation, ...options });
+  return evaluation === null || evaluation.dice
+    ? null
+    : confusionMatrix({ classes: record.info.classes, ...evaluation, ...options });
 }
 
 function epochSeries(

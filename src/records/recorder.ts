@@ -6,7 +6,7 @@ import type { Predicted } from "../training/metrics.js";
 import type { StartEvent, TrainingEvent, WarningEvent } from "../training/types.js";
 import { cutEventLog } from "./event-log.js";
 import { checkName, join, runFiles, writeTensors } from "./files.js";
-import { accuracyPicture, confusionPicture, lossPicture, lrPicture } from "./pictures.js";
+import { accuracyPicture, confusionPicture, lossPicture, lrEpochPicture, lrPicture, segments } from "./pictures.js";
 import { readRun, readRunInfo } from "./read.js";
 import { runReport } from "./report/run-report.js";
 import { RunBuilder } from "./run-record.js";
@@ -225,8 +225,14 @@ export class RunRecorder {
     const title = (what: string) => ({ title: `${what}${named}` });
     const pictures: readonly (readonly [name: string, svg: string | null])[] = [
       ["lr-curves", lrPicture(record, title(`Learning rates, ${this.info.method}`))],
+      [
+        "lr-curves-epochs",
+        segments(record) ? lrEpochPicture(record, title(`Learning rates, ${this.info.method}`)) : null,
+      ],
       ["loss", lossPicture(record, title("Loss"))],
-      ["accuracy", accuracyPicture(record, title("Accuracy"))],
+      segments(record)
+        ? ["dice", accuracyPicture(record, title("Dice"))]
+        : ["accuracy", accuracyPicture(record, title("Accuracy"))],
       ["confusion", when === "end" ? confusionPicture(record, title("Test images")) : null],
     ];
     for (const [name, svg] of pictures) {

@@ -154,7 +154,10 @@ export interface Spread {
   readonly deviation: number | null;
 }
 
-export type EvaluationSpread = Readonly<Record<"accuracy" | "balancedAccuracy" | "macroAuc", Spread>>;
+export type EvaluationSpread = Readonly<Record<"accuracy" | "balancedAccuracy" | "macroAuc", Spread>> & {
+  /** Of segmentations: the mean Dice. */
+  readonly dice?: Spread;
+};
 
 export interface FoldSummary {
   readonly name: string;
@@ -185,7 +188,12 @@ export interface CrossValidationSummary {
 }
 
 const spread = z.object({ mean: z.number().nullable(), deviation: z.number().nullable() });
-const evaluationSpread = z.object({ accuracy: spread, balancedAccuracy: spread, macroAuc: spread });
+const evaluationSpread = z.object({
+  accuracy: spread,
+  balancedAccuracy: spread,
+  macroAuc: spread,
+  dice: spread.exactOptional(),
+});
 const both = z.object({ selected: evaluationSchema.nullable(), last: evaluationSchema.nullable() });
 
 const summarySchema: z.ZodType<CrossValidationSummary> = z.object({

@@ -73,7 +73,14 @@ function pool(
 function spreadOf(evaluations: readonly (Evaluation | null)[]): EvaluationSpread {
   const of = (key: "accuracy" | "balancedAccuracy" | "macroAuc") =>
     meanAndDeviation(evaluations.map((e) => e?.[key] ?? Number.NaN));
-  return { accuracy: of("accuracy"), balancedAccuracy: of("balancedAccuracy"), macroAuc: of("macroAuc") };
+  const dice =
+    evaluations.some((e) => e?.dice) && meanAndDeviation(evaluations.map((e) => e?.dice?.mean ?? Number.NaN));
+  return {
+    accuracy: of("accuracy"),
+    balancedAccuracy: of("balancedAccuracy"),
+    macroAuc: of("macroAuc"),
+    ...(dice && { dice }),
+  };
 }
 
 /** Mean and sample standard deviation (n − 1) of the values that are numbers. */

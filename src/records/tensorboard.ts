@@ -41,7 +41,7 @@ export function scalars(wallTime: number, step: number, values: readonly (readon
 /**
  * Turns training events into records. Tags: `loss/train`, `loss/validation` (at the look-ahead parameters), `accuracy/train`,
  * `lr/<group>`, `hypergradient/<group>` over steps; at the last step of each epoch `loss/<part>-epoch`, `accuracy/<part>-epoch` for
- * train, validation and test, and `balanced-accuracy/<part>`, `auc/<part>` for validation and test.
+ * train, validation and test, and `balanced-accuracy/<part>`, `auc/<part>` (of segmentations `dice/<part>-epoch`) for validation and test.
  */
 export class TensorBoardEncoder {
   private startSeconds: number;
@@ -71,6 +71,7 @@ export class TensorBoardEncoder {
     const values: [string, number][] = [];
     if (event.type === "step") {
       values.push(["loss/train", event.trainLoss], ["accuracy/train", event.trainAccuracy]);
+      if (typeof event.trainDice === "number") values.push(["dice/train", event.trainDice]);
       if (event.validationLoss !== undefined) values.push(["loss/validation", event.validationLoss]);
       for (const [j, group] of this.groups.entries()) {
         const rate = event.lr[j];
@@ -94,6 +95,7 @@ function evaluationScalars(part: string, e: Evaluation): [string, number][] {
     [`balanced-accuracy/${part}`, e.balancedAccuracy],
   ];
   if (e.macroAuc !== null) values.push([`auc/${part}`, e.macroAuc]);
+  if (e.dice) values.push([`dice/${part}-epoch`, e.dice.mean]);
   return values;
 }
 

@@ -3,64 +3,18 @@ import type { Evaluation } from "../training/types.js";
 import { formatCount, formatFactor, formatNumber, formatPercent, formatRate, formatShare, NONE } from "./format.js";
 import type { Headline, RunRecord } from "./run-record.js";
 import type { CrossValidationSummary, Spread } from "./schema.js";
+import { segmentationText } from "./segmentation-text.js";
+import { type TextStyle, table } from "./text-table.js";
 
-/** How words are set off; the default leaves them as they are. */
-export interface TextStyle {
-  readonly bold?: (text: string) => string;
-  readonly dim?: (text: string) => string;
-  readonly warn?: (text: string) => string;
-}
+export { type Column, displayWidth, type TextStyle, table } from "./text-table.js";
 
 const same = (text: string): string => text;
-
-/** Cells that a terminal gives a text: two for East Asian and emoji characters, none for combining marks. */
-export function displayWidth(text: string): number {
-  let width = 0;
-  for (const character of text) {
-    if (/\p{M}|\p{Cf}/u.test(character)) continue;
-    width +=
-      /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}/u.test(
-        character,
-      )
-        ? 2
-        : 1;
-  }
-  return width;
-}
-
-export interface Column {
-  readonly header: string;
-  /** Default "right": numbers. */
-  readonly align?: "left" | "right";
-}
-
-/** Columns as wide as their widest cell, two spaces between; lines have no trailing spaces and are joined by line breaks. */
-export function table(columns: readonly Column[], rows: readonly (readonly string[])[], style: TextStyle = {}): string {
-  const { bold = same } = style;
-  const widths = columns.map(({ header }, c) =>
-    Math.max(displayWidth(header), ...rows.map((row) => displayWidth(row[c] ?? ""))),
-  );
-  const lineOf = (cells: readonly string[], emphasise: (text: string) => string) =>
-    columns
-      .map(({ align = "right" }, c) => {
-        const cell = cells[c] ?? "";
-        const space = " ".repeat(Math.max(0, widths[c]! - displayWidth(cell))); // one width a column
-        return align === "left" ? emphasise(cell) + space : space + emphasise(cell);
-      })
-      .join("  ")
-      .trimEnd();
-  return [
-    lineOf(
-      columns.map((c) => c.header),
-      bold,
-    ),
-    ...rows.map((row) => lineOf(row, same)),
-  ].join("\n");
-}
 
 /** Confusion matrix, precision and recall of every class, and total accuracy: what the released program prints. */
 export function evaluationText(evaluation: Evaluation, classes: readonly string[], style: TextStyle = {}): string {
   const { bold = same, dim = same } = style;
+  const { dice } = evaluation;
+  if (dice) return segmentationText({ ...evaluation, dice }, classes, style);
   const { count, confusion, precision, recall } = evaluation;
   const right = confusion.reduce((sum, row, c) => sum + (row[c] ?? 0), 0);
   const matrix = table(
@@ -152,7 +106,12 @@ export function headlineText(headline: Headline, style: TextStyle = {}): string 
   const { epoch, epochs, finished, chosen, leaky, selected, last, validation } = headline;
   if (epoch === 0) return "no epoch was completed";
   const figures = (e: Evaluation) =>
-    `accuracy ${bold(formatPercent(e.accuracy, 2))}, balanced ${formatPercent(e.balancedAccuracy, 2)}, macro AUC ${formatShare(e.macroAuc)}`;
+    e.dice
+      ? `mean Dice ${bold(formatShare(e.dice.mean, 4))} (${e.dice.perClass
+          .slice(1)
+          .map((d) => formatShare(d, 4))
+          .join(", ")}), voxel accuracy ${formatPercent(e.accuracy, 2)}`
+      : `accuracy ${bold(formatPercent(e.accuracy, 2))}, balanced ${formatPercent(e.balancedAccuracy, 2)}, macro AUC ${formatShare(e.macroAuc)}`;
   const how = `epoch ${epoch} of ${epochs} (${leaky ? warn(chosen) : chosen})`;
   if (selected === null) {
     const why = finished ? "no test images" : "test images are evaluated when the run is finished";
@@ -171,25 +130,35 @@ export function summaryText(summary: CrossValidationSummary, style: TextStyle = 
   const { folds, pooled, spread, select } = summary;
   const chosen = { validation: "selected epoch", last: "last epoch", test: "leaky best epoch" }[select];
   const tableOf = (header: string, epoch: "selectedEpoch" | "lastEpoch", which: "selected" | "last"): string => {
+    const segments = folds.some((f) => f[which]?.dice);
     const row = (name: string, at: string, e: Evaluation | null): string[] => [
       name,
       at,
+      ...(segments ? [formatShare(e?.dice?.mean)] : []),
       formatPercent(e?.accuracy, 2),
       formatPercent(e?.balancedAccuracy, 2),
       formatShare(e?.macroAuc),
     ];
-    const { accuracy, balancedAccuracy, macroAuc } = spread[which];
+    const { accuracy, balancedAccuracy, macroAuc, dice } = spread[which];
     return table(
       [
         { header, align: "left" },
         { header: "epoch" },
+        ...(segments ? [{ header: "mean Dice" }] : []),
         { header: "accuracy" },
         { header: "balanced" },
         { header: "macro AUC" },
       ],
       [
         ...folds.map((f) => row(f.name, `${f[epoch]}/${f.lastEpoch}`, f[which])),
-        ["mean ± deviation", "", inPercent(accuracy), inPercent(balancedAccuracy), inShares(macroAuc)],
+        [
+          "mean ± deviation",
+          "",
+          ...(segments ? [inShares(dice ?? { mean: null, deviation: null })] : []),
+          inPercent(accuracy),
+          inPercent(balancedAccuracy),
+          inShares(macroAuc),
+        ],
         row("pooled", "", pooled[which]),
       ],
       style,

@@ -1,29 +1,53 @@
 /** @file `metalr plot`: draws the learning-rate curves of a run, or of every fold, as SVG and PNG. */
 import { FileError } from "../../common/errors.js";
 import { join } from "../../records/files.js";
-import { accuracyPicture, lossPicture, lrPicture, type PictureOptions } from "../../records/pictures.js";
+import {
+  accuracyPicture,
+  lossPicture,
+  lrEpochPicture,
+  lrPicture,
+  type PictureOptions,
+} from "../../records/pictures.js";
 import { foldFolders, kindOfFolder, readRun } from "../../records/read.js";
 import type { RunRecord } from "../../records/run-record.js";
 import { type Context, defineCommand, many } from "../command.js";
 import { choice, path, section, text, whole } from "../options.js";
 
-const pictures = { lr: lrPicture, loss: lossPicture, accuracy: accuracyPicture } as const;
-const fileNames = { lr: "lr-curves", loss: "loss", accuracy: "accuracy" } as const;
-const titles = { lr: "Learning rates", loss: "Loss", accuracy: "Accuracy" } as const;
+const pictures = {
+  lr: lrPicture,
+  "lr-epochs": lrEpochPicture,
+  loss: lossPicture,
+  accuracy: accuracyPicture,
+  dice: accuracyPicture,
+} as const;
+const fileNames = {
+  lr: "lr-curves",
+  "lr-epochs": "lr-curves-epochs",
+  loss: "loss",
+  accuracy: "accuracy",
+  dice: "dice",
+} as const;
+const titles = {
+  lr: "Learning rates",
+  "lr-epochs": "Learning rates",
+  loss: "Loss",
+  accuracy: "Accuracy",
+  dice: "Dice",
+} as const;
 
 export const plot = defineCommand({
   name: "plot",
   summary: "Draw the learning-rate curves of a run as SVG and PNG",
   description:
-    "Draws a run anew from its record, also while it is still going on: the learning rate of every layer group over the\niterations on a log scale, or the loss or accuracy. Pictures go into the run folder unless --out says where.",
+    "Draws a run anew from its record, also while it is still going on: the learning rate of every layer group over the\niterations or epochs on a log scale, or the loss or accuracy. Pictures go into the run folder unless --out says where.",
   args: { runs: many("run folders, or folders with folds") },
   options: {
     ...section("Picture", {
       what: choice({
         flags: "--what <name>",
-        help: "what to draw: lr, loss or accuracy",
+        help: "what to draw: lr (over the iterations), lr-epochs, loss, accuracy, or dice of segmentations",
         default: "lr",
-        of: ["lr", "loss", "accuracy"],
+        of: ["lr", "lr-epochs", "loss", "accuracy", "dice"],
       }),
       out: path({
         flags: "-o, --out <path>",

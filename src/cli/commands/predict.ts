@@ -1,15 +1,17 @@
 /** @file `metalr predict`: class probabilities of images, as CSV. */
 
 import { FileError, UsageError } from "../../common/errors.js";
+import { type NiftiImage, niftiEnding, openNiftiImage } from "../../data/nifti/pairs.js";
 import { openDataset } from "../../data/open.js";
-import { picturesIn } from "../../data/walk.js";
-import type { ImageSource, Predictions } from "../../records/train-options.js";
-import { imagesFromFiles, predictRun } from "../../records/use-run.js";
+import { join, picturesIn, visible } from "../../data/walk.js";
+import { segmentImages } from "../../records/segment-run.js";
+import type { ImageSource, OpenedRun, Predictions } from "../../records/train-options.js";
+import { imagesFromFiles, openRun, predictRun } from "../../records/use-run.js";
 import { type Context, defineCommand, many, one } from "../command.js";
 import { csvLine } from "../csv.js";
 import { path, section } from "../options.js";
 import { sharedFlags, singleRun } from "../runs.js";
-import { executorOf, speedFlags } from "../speed.js";
+import { executorOf, type SpeedChoice, speedFlags } from "../speed.js";
 
 export const predict = defineCommand({
   name: "predict",
@@ -17,14 +19,18 @@ export const predict = defineCommand({
   description:
     "Predicts images with the network of a run and writes a CSV with one row an image: its name, the most probable class, and the\n" +
     "probability of every class. Images are files, folders of files, or one data set (.npz, pickle, CSV); labels are not needed\n" +
-    "for files and folders.",
+    "for files and folders. A run of a segmentation takes NIfTI volumes and writes label volumes with their geometry into --out.",
   args: {
     run: one("run folder"),
     images: many("image files, folders of images, or one data set"),
   },
   options: {
     ...section("Output", {
-      out: path({ flags: "-o, --out <file.csv>", help: "where the CSV goes", default: "standard output" }),
+      out: path({
+        flags: "-o, --out <path>",
+        help: "where the CSV goes; of a segmentation the folder for its label volumes",
+        default: "standard output",
+      }),
     }),
     ...section("Network", { weights: sharedFlags.weights }),
     ...section("Speed", {
@@ -36,10 +42,13 @@ export const predict = defineCommand({
   examples: [
     ["metalr predict runs/lung/fold-1 scan1.png scan2.png", "prints the probabilities"],
     ["metalr predict runs/lung/fold-1 new-patients/ -o out.csv", "all images of a folder"],
+    ["metalr predict runs/brain volumes/ -o masks/", "a segmentation: volumes/a.nii.gz → masks/a.nii.gz"],
   ],
   async run(context, { args, options }) {
     const { platform, print, say } = context;
     const folder = await singleRun(context, args.run);
+    const opened = await openRun(folder, { platform, weights: options.weights ?? "selected" });
+    if (opened.model.task === "segmentation") return segment(context, opened, args.images, options);
     const images = await openImages(context, args.images);
     const executor = await executorOf(context, options);
     const predictions = await predictRun(folder, images, {
@@ -59,6 +68,60 @@ export const predict = defineCommand({
     return undefined;
   },
 });
+
+/** Label volumes into a folder, and what is in them as CSV. */
+async function segment(
+  context: Context,
+  run: OpenedRun,
+  paths: readonly string[],
+  options: SpeedChoice & { readonly out: string | undefined; readonly batchSize: number | undefined },
+): Promise<undefined> {
+  const { platform, print, say } = context;
+  const { out } = options;
+  if (out === undefined || /\.csv$/i.test(out)) {
+    throw new UsageError("--out", {
+      problem: "has to name a folder: the run is a segmentation, and its label volumes go there",
+    });
+  }
+  const images = await openVolumes(context, paths);
+  const executor = await executorOf(context, options);
+  await platform.files.makeFolder(out);
+  const foreground = run.classes.slice(1);
+  print(csvLine(["volume", ...foreground.map((c) => `${c} (voxels)`), ...foreground.map((c) => `${c} (ml)`)]));
+  const use = { platform, executor, ...(options.batchSize !== undefined && { batchSize: options.batchSize }) };
+  for await (const { name, voxels, millilitres, nifti } of segmentImages(run, images, use)) {
+    await platform.files.writeAtomic(join(out, `${name}.nii.gz`), nifti);
+    print(csvLine([name, ...voxels.slice(1).map(String), ...millilitres.slice(1).map((ml) => ml.toFixed(4))]));
+  }
+  say(`${images.length} label volumes in ${out}`);
+  return undefined;
+}
+
+/** The NIfTI volumes of files and folders. @throws {FileError | UsageError} none, or two of one name */
+async function openVolumes({ platform }: Context, paths: readonly string[]): Promise<NiftiImage[]> {
+  const files: string[] = [];
+  for (const path of paths) {
+    if ((await platform.files.kind(path)) !== "folder") {
+      files.push(path);
+      continue;
+    }
+    for (const { name, kind } of await visible(platform.files, path)) {
+      if (kind === "file" && niftiEnding.test(name)) files.push(join(path, name));
+    }
+  }
+  if (files.length === 0) {
+    throw new FileError(paths.join(", "), { problem: "has no volumes in it", expected: ".nii or .nii.gz files" });
+  }
+  const images: NiftiImage[] = [];
+  for (const file of files) {
+    const image = await openNiftiImage(file, platform);
+    if (images.some((other) => other.name === image.name)) {
+      throw new UsageError(image.name, { problem: "is the name of two volumes, and both would go to one file" });
+    }
+    images.push(image);
+  }
+  return images;
+}
 
 const dataEndings = /\.(npz|npy|pkl|pickle|p|zip|csv|tsv)(\.\d{3,})?$/i;
 

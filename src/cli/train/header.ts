@@ -1,6 +1,7 @@
 /** @file What `metalr train` says before it begins: data, weights, network, method, protocol. */
 import { sizeOf } from "../../common/tensor.js";
 import { printable } from "../../formats/bytes.js";
+import { lossNameOf } from "../../models/types.js";
 import { formatCount, formatValue } from "../../records/format.js";
 import { choiceInWords } from "../../records/run-record.js";
 import type { WeightMatch } from "../../weights/index.js";
@@ -44,7 +45,8 @@ export function header(plan: Plan, runsOn: string, folder: string, page: Page): 
   const chosen = splits.map((s) => s.name).join(", ");
   const runs = folds === 1 ? "one run" : splits.length === folds ? `${folds} folds` : `${chosen} of ${folds} folds`;
   const micro = settings.microBatch ? `, at most ${settings.microBatch} at once` : "";
-  const kind = model.input.channels === 1 ? "grey" : "colour";
+  const images = model.input.channels === 1 ? "grey images" : "colour images";
+  const kind = model.task === "segmentation" ? `loss ${lossNameOf(model)}` : images;
   const epochs = settings.epochs === 1 ? "1 epoch" : `${settings.epochs} epochs`;
   return [
     labelled(
@@ -67,14 +69,14 @@ export function header(plan: Plan, runsOn: string, folder: string, page: Page): 
         ),
     labelled(
       "network",
-      [`${model.name}: ${formatCount(parameters)} parameters in ${model.groups.length} layer groups, ${kind} images`],
+      [`${model.name}: ${formatCount(parameters)} parameters in ${model.groups.length} layer groups, ${kind}`],
       page,
     ),
     labelled("method", [`${method.name}: ${optionsLine(method.options)}`], page),
     labelled(
       "protocol",
       [
-        `${runs}, ${epochs} of batches of ${settings.batchSize} images${micro}; the epoch that counts: ${choiceInWords(select)}`,
+        `${runs}, ${epochs} of batches of ${settings.batchSize} ${dataset.segmentation ? "patches" : "images"}${micro}; the epoch that counts: ${choiceInWords(select)}`,
       ],
       page,
     ),
@@ -84,6 +86,7 @@ export function header(plan: Plan, runsOn: string, folder: string, page: Page): 
 }
 
 function dataLine({ dataset }: Plan): string {
+  if (dataset.segmentation) return volumesLine(dataset);
   const { channels, height, width } = dataset.imageShape;
   const size = height === null || width === null ? "of several sizes" : `${height}×${width}`;
   const counts = dataset.classes.map(
@@ -91,6 +94,19 @@ function dataLine({ dataset }: Plan): string {
   );
   const groups = dataset.groups === null ? "" : `, ${formatCount(new Set(dataset.groups).size)} groups`;
   return `${formatCount(dataset.count)} ${channels === 1 ? "grey" : "colour"} images ${size}, ${dataset.classes.length} classes (${counts.join(", ")})${groups}`;
+}
+
+/** "65 volumes of 24 to 47 × 40 to 59 × 31 to 43 voxels, 1 channel, 3 classes (background, 1, 2)". */
+function volumesLine({ segmentation, imageShape, classes, count }: Plan["dataset"]): string {
+  const shapes = segmentation?.shapes ?? [];
+  const images = shapes.every(([depth]) => depth === 1);
+  const spans = (images ? [1, 2] : [0, 1, 2]).map((axis) => {
+    const lengths = shapes.map((s) => s[axis] ?? 1);
+    const [low, high] = [Math.min(...lengths), Math.max(...lengths)];
+    return low === high ? String(low) : `${low}–${high}`;
+  });
+  const channels = imageShape.channels === 1 ? "1 channel" : `${imageShape.channels} channels`;
+  return `${formatCount(count)} ${images ? "images" : "volumes"} of ${spans.join("×")} ${images ? "pixels" : "voxels"}, ${channels}, ${classes.length} classes (${classes.join(", ")})`;
 }
 
 /** What became of every tensor of a checkpoint: how they were matched, and by name all that were not. */

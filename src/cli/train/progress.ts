@@ -1,6 +1,6 @@
 /** @file Shows a training while it goes on: bars on a terminal, plain lines elsewhere. */
 import { MultiBar, type SingleBar } from "cli-progress";
-import { formatDuration, formatNumber, formatPercent, NONE } from "../../records/format.js";
+import { formatDuration, formatNumber, formatPercent, formatShare, NONE } from "../../records/format.js";
 import type { EpochEvent, Evaluation, StepEvent, TrainingEvent } from "../../training/types.js";
 import type { Context } from "../command.js";
 import { Pace } from "./pace.js";
@@ -27,6 +27,7 @@ export class Progress {
   private losses: number[] = [];
   /** Of the epoch so far. */
   private right = 0;
+  private segments = false;
   private seen = 0;
 
   constructor(private readonly o: ProgressOptions) {
@@ -88,13 +89,16 @@ export class Progress {
 
   private step(event: StepEvent): void {
     this.losses.push(event.trainLoss);
-    this.right += event.trainAccuracy * event.images;
+    this.segments = event.trainDice !== undefined;
+    this.right += (event.trainDice ?? event.trainAccuracy) * event.images;
     this.seen += event.images;
     const inEpoch = event.step - (event.epoch - 1) * this.stepsPerEpoch;
     const facts = {
       epoch: `epoch ${event.epoch}/${this.epochs}`,
       loss: `loss ${formatNumber(mean(this.losses))}`,
-      accuracy: `accuracy ${formatPercent(this.right / this.seen)}`,
+      accuracy: this.segments
+        ? `Dice ${formatShare(this.right / this.seen)}`
+        : `accuracy ${formatPercent(this.right / this.seen)}`,
       speed: `${formatNumber(this.pace.imagesPerSecond)} images/s`,
     };
     if (this.bars !== null) {
@@ -125,7 +129,7 @@ export class Progress {
     if (this.o.quiet) return;
     const { dim, bold } = this.o.context.style;
     const parts = [
-      `train loss ${formatNumber(event.trainLoss)}, accuracy ${formatPercent(event.trainAccuracy)}`,
+      `train loss ${formatNumber(event.trainLoss)}, ${event.trainDice === undefined ? `accuracy ${formatPercent(event.trainAccuracy)}` : `Dice ${formatShare(event.trainDice)}`}`,
       ...(event.validation ? [`validation ${inWords(event.validation)}`] : []),
       ...(event.test ? [`test ${inWords(event.test)}`] : []),
     ];
@@ -139,7 +143,12 @@ export class Progress {
 const mean = (values: readonly number[]): number => values.reduce((s, v) => s + v, 0) / values.length;
 const left = (ms: number): string => `${Number.isNaN(ms) ? NONE : formatDuration(ms)} left`;
 const inWords = (e: Evaluation): string =>
-  `loss ${formatNumber(e.loss)}, accuracy ${formatPercent(e.accuracy)}, balanced ${formatPercent(e.balancedAccuracy)}`;
+  e.dice
+    ? `loss ${formatNumber(e.loss)}, Dice ${formatShare(e.dice.mean)} (${e.dice.perClass
+        .slice(1)
+        .map((d) => formatShare(d))
+        .join(", ")})`
+    : `loss ${formatNumber(e.loss)}, accuracy ${formatPercent(e.accuracy)}, balanced ${formatPercent(e.balancedAccuracy)}`;
 
 /** The bars of cli-progress: one for the run, and one for the runs where there are several. */
 class Bars {

@@ -1,5 +1,5 @@
 /** @file The parts that reports share: per-class table, configuration, versions, learning rates, headline figures. */
-import type { Evaluation } from "../../training/types.js";
+import type { Evaluation, SegmentationFigures, VolumeDice } from "../../training/types.js";
 import {
   formatCount,
   formatDuration,
@@ -14,6 +14,7 @@ import {
 } from "../format.js";
 import type { Headline, RunRecord } from "../run-record.js";
 import type { RunInfo } from "../schema.js";
+import { volumeCells, volumesShown } from "../segmentation-text.js";
 import { facts, type Html, html, htmlTable } from "./html.js";
 
 /** Precision and recall of every class, and the total. */
@@ -34,17 +35,32 @@ export function classTable(evaluation: Evaluation, classes: readonly string[]): 
 export const evaluationCells = (e: Evaluation | null): string[] =>
   e === null
     ? [NONE, NONE, NONE, NONE]
-    : [
-        formatPercent(e.accuracy, 2),
-        formatPercent(e.balancedAccuracy, 2),
-        formatShare(e.macroAuc),
-        formatNumber(e.loss),
-      ];
+    : e.dice
+      ? [
+          formatShare(e.dice.mean),
+          formatPercent(e.accuracy, 2),
+          formatPercent(e.balancedAccuracy, 2),
+          formatNumber(e.loss),
+        ]
+      : [
+          formatPercent(e.accuracy, 2),
+          formatPercent(e.balancedAccuracy, 2),
+          formatShare(e.macroAuc),
+          formatNumber(e.loss),
+        ];
 
 export const evaluationColumns = [
   { header: "Accuracy" },
   { header: "Balanced accuracy" },
   { header: "Macro AUC" },
+  { header: "Loss" },
+] as const;
+
+/** Of segmentations; the cells are those of `evaluationCells`. */
+export const segmentationColumns = [
+  { header: "Mean Dice" },
+  { header: "Voxel accuracy" },
+  { header: "Balanced" },
   { header: "Loss" },
 ] as const;
 
@@ -55,6 +71,17 @@ export function headlineTiles(headline: Headline, testImages: string) {
   if (shown === null) return [];
   const suffix = leaky ? " (leaky)" : "";
   const what = selected === null ? "validation images" : testImages;
+  if (shown.dice) {
+    return [
+      { value: formatShare(shown.dice.mean), label: `mean Dice on ${what}${suffix}`, leaky },
+      ...shown.dice.perClass
+        .slice(1)
+        .map((d, c) => ({ value: formatShare(d), label: `Dice of class ${c + 1}${suffix}`, leaky })),
+      ...(epoch === epochs || !last?.dice
+        ? []
+        : [{ value: formatShare(last.dice.mean), label: `mean Dice of the last epoch (${epochs})` }]),
+    ];
+  }
   return [
     { value: formatPercent(shown.accuracy, 1), label: `accuracy on ${what}${suffix}`, leaky },
     { value: formatPercent(shown.balancedAccuracy, 1), label: `balanced accuracy${suffix}`, leaky },
@@ -63,6 +90,35 @@ export function headlineTiles(headline: Headline, testImages: string) {
       ? []
       : [{ value: formatPercent(last.accuracy, 1), label: `accuracy of the last epoch (${epochs})` }]),
   ];
+}
+
+/** Dice of every class but the background, volume by volume. */
+export function volumeTable(volumes: readonly VolumeDice[], classes: readonly string[]): Html {
+  const { shown, words } = volumesShown(volumes, 200);
+  return htmlTable(
+    [{ header: "Volume" }, ...classes.slice(1).map((header) => ({ header })), { header: "Mean" }],
+    shown.map((v) => [v.name, ...volumeCells(v)]),
+    `Dice of ${words}.`,
+  );
+}
+
+/** Dice, precision and recall of every class. */
+export function diceTable(
+  evaluation: Evaluation & { readonly dice: SegmentationFigures },
+  classes: readonly string[],
+): Html {
+  const { dice, precision, recall, confusion } = evaluation;
+  return htmlTable(
+    [{ header: "Class" }, { header: "Dice" }, { header: "Precision" }, { header: "Recall" }, { header: "Voxels" }],
+    classes.map((name, c) => [
+      name,
+      formatShare(dice.perClass[c]),
+      formatShare(precision[c]),
+      formatShare(recall[c]),
+      formatCount((confusion[c] ?? []).reduce((sum, n) => sum + n, 0)),
+    ]),
+    "Dice is the mean over the volumes; precision and recall are of the voxels of all of them.",
+  );
 }
 
 /** First and last rate of every layer group and their ratio. */

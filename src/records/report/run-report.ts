@@ -1,18 +1,29 @@
 /** @file report.html of one run. */
 import { formatCount } from "../format.js";
-import { accuracyPicture, confusionPicture, lossPicture, lrPicture, type PictureOptions } from "../pictures.js";
+import {
+  accuracyPicture,
+  confusionPicture,
+  lossPicture,
+  lrEpochPicture,
+  lrPicture,
+  type PictureOptions,
+  segments,
+} from "../pictures.js";
 import { headlineOf, type RunRecord } from "../run-record.js";
 import { figure, type Html, html, htmlTable, notes, page, tiles } from "./html.js";
 import {
   classTable,
   configuration,
+  diceTable,
   evaluationCells,
   evaluationColumns,
   footer,
   formatTime,
   headlineTiles,
   rateTable,
+  segmentationColumns,
   timing,
+  volumeTable,
 } from "./parts.js";
 
 /** As wide as the page's text. */
@@ -34,6 +45,11 @@ ${
     lrPicture(record, inPage("lr")),
     "Learning rate of every layer group after each step, on a logarithmic axis.",
   ) ?? html`<p>No step has been made yet.</p>`
+}
+${
+  segments(record)
+    ? figure(lrEpochPicture(record, inPage("lre")), "The same at the end of every epoch, from the first step on.")
+    : null
 }
 ${record.step > 0 ? rateTable(record) : null}
 `,
@@ -81,7 +97,7 @@ function trainingSection(record: RunRecord): Html | null {
   const faint = record.curves.validationLoss.some((v) => !Number.isNaN(v))
     ? "Faint: every training batch, and the validation batch at the look-ahead parameters."
     : "Faint: every training batch.";
-  return html`<h2>Loss and accuracy</h2>
+  return html`<h2>Loss and ${segments(record) ? "Dice" : "accuracy"}</h2>
 ${figure(lossPicture(record, inPage("loss")), `${faint} Bold: means over an epoch, and evaluations at its end.`)}
 ${figure(accuracyPicture(record, inPage("accuracy")))}
 `;
@@ -91,15 +107,21 @@ function testSection(record: RunRecord): Html | null {
   const headline = headlineOf(record);
   if (headline === null || headline.selected === null) return null;
   const { epoch, epochs, chosen, selected, last } = headline;
+  const { dice } = selected;
   return html`<h2>Test images</h2>
 ${htmlTable(
-  [{ header: "Weights of" }, ...evaluationColumns],
+  [{ header: "Weights of" }, ...(dice ? segmentationColumns : evaluationColumns)],
   [
     [`epoch ${epoch} (${chosen})`, ...evaluationCells(selected)],
     ...(epoch === epochs ? [] : [[`epoch ${epochs} (the last one)`, ...evaluationCells(last)]]),
   ],
 )}
-<div class="pair"><div><h3>Classes, epoch ${epoch}</h3>${classTable(selected, record.info.classes)}</div>
-<div><h3>Confusion matrix, epoch ${epoch}</h3>${figure(confusionPicture(record, inPage("confusion")))}</div></div>
+${
+  dice
+    ? html`<div class="pair"><div><h3>Classes, epoch ${epoch}</h3>${diceTable({ ...selected, dice }, record.info.classes)}</div>
+<div><h3>Volumes, epoch ${epoch}</h3>${volumeTable(dice.volumes, record.info.classes)}</div></div>`
+    : html`<div class="pair"><div><h3>Classes, epoch ${epoch}</h3>${classTable(selected, record.info.classes)}</div>
+<div><h3>Confusion matrix, epoch ${epoch}</h3>${figure(confusionPicture(record, inPage("confusion")))}</div></div>`
+}
 `;
 }
