@@ -3,6 +3,7 @@ import { InternalError, RuntimeError } from "../../common/errors.js";
 import type { Tensor } from "../../common/tensor.js";
 import { type OrtModule, onnxRuntimeExecutor } from "../../runtime/onnxRuntime.js";
 import type { Executor } from "../../runtime/types.js";
+import { hasWebGpu } from "./web-gpu.js";
 
 /** Addresses of one build of ONNX Runtime: its WebAssembly, and the module that starts it (also in its threads). */
 export interface RuntimeFiles {
@@ -23,14 +24,6 @@ export interface WebExecutorOptions {
 }
 
 const most = 8;
-
-/** Whether this context has WebGPU with a device to offer. */
-export async function hasWebGpu(): Promise<boolean> {
-  // Not in every browser, and not in TypeScript's library yet.
-  const { gpu } = (globalThis.navigator ?? {}) as { gpu?: { requestAdapter(): Promise<unknown> } };
-  if (gpu === undefined) return false;
-  return (await gpu.requestAdapter().catch(() => null)) !== null;
-}
 
 /**
  * An executor for this page or worker; steps block the thread that calls, so a worker is the place for it. ONNX Runtime is set up
