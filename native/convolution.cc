@@ -47,11 +47,13 @@ class Convolution : public Step {
     ConvShape shape{strides, dilations, before, after};
     for (auto& d : shape.dilations) d -= 1;
     const dims all[3] = {src, wei, dst};
+    // Images in bfloat16 make it a bfloat16 convolution: float32 weights are rounded on the way in, their gradient is float32.
+    const bool half = types[0] == Type::bf16 || types[2] == Type::bf16;
     desc own[3], wish[3];
     for (int i = 0; i < 3; i++) {
       own[i] = descOf(all[i], types[i], layouts[i], s.block);
       // Blocked images are what the fast kernels read; weights and everything in C order is the primitive's choice.
-      wish[i] = i != 1 && layouts[i] == Layout::blocked ? own[i] : anyOf(all[i], types[i]);
+      wish[i] = i != 1 && layouts[i] == Layout::blocked ? own[i] : anyOf(all[i], computed(kind, i, half));
     }
     desc bias({out}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::a);
     dnnl::post_ops post;
@@ -60,7 +62,8 @@ class Convolution : public Step {
 #else
     if (relu) post.append_eltwise(1.f, dnnl::algorithm::eltwise_relu, 0.f, 0.f);
 #endif
-    auto hint = forwardDesc(dnnl::prop_kind::forward_training, wish[0], wish[1], nullptr, wish[2], shape, attributes());
+    const desc hintWeight = half ? anyOf(wei, Type::bf16) : wish[1];
+    auto hint = forwardDesc(dnnl::prop_kind::forward_training, wish[0], hintWeight, nullptr, wish[2], shape, attributes());
     desc scratch;
     desc got[3];
     if (kind == 0) {
@@ -104,6 +107,8 @@ class Convolution : public Step {
     if (biasRef_.given()) arguments_[DNNL_ARG_BIAS] = bias_;
     arguments_[DNNL_ARG_SCRATCHPAD] = scratch_;
   }
+
+  static Type computed(int32_t kind, int operand, bool half) { return half && !(kind == 2 && operand == 1) ? Type::bf16 : Type::f32; }
 
   void run(const Memory& m) override {
     char* working = *working_;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "lanes.h"
 #include "program.h"
 #include "vector_math.h"
 
@@ -81,10 +82,14 @@ class Fill : public Step {
 /// [outer, n, inner] → [outer, inner]: 0 sum, 1 mean, 2 maximum. Sums are float64 over runs of float32.
 class Reduce : public Step {
  public:
-  explicit Reduce(Words& w) : kind_(w.next()), outer_(w.size()), n_(w.size()), inner_(w.size()), x_(w.ref()), y_(w.ref()) {}
+  explicit Reduce(Words& w) : kind_(w.next()), type_(storageOf(w)), outer_(w.size()), n_(w.size()), inner_(w.size()), x_(w.ref()), y_(w.ref()) {}
   void run(const Memory& m) override {
-    const float* x = m.at<float>(x_);
-    float* y = m.at<float>(y_);
+    withStorage(type_, [&](auto element) { reduce(m.at<decltype(element)>(x_), m.at<float>(y_)); });
+  }
+
+ private:
+  template <class S>
+  void reduce(const S* x, float* y) const {
     if (inner_ == 1 && outer_ < 8) return fewRows(x, y);
     // Columns are taken in strips, so that every row of x is read along memory.
     const int64_t strips = (inner_ + kStrip - 1) / kStrip;
@@ -92,14 +97,14 @@ class Reduce : public Step {
     for (int64_t o = 0; o < outer_; o++)
       for (int64_t s = 0; s < strips; s++) {
         const int64_t from = s * kStrip, width = inner_ - from < kStrip ? inner_ - from : kStrip;
-        const float* base = x + o * n_ * inner_ + from;
+        const S* base = x + o * n_ * inner_ + from;
         float* out = y + o * inner_ + from;
         if (kind_ == 2) {
           float best[kStrip];
-          for (int64_t i = 0; i < width; i++) best[i] = base[i];
+          for (int64_t i = 0; i < width; i++) best[i] = load<float>(base + i);
           for (int64_t k = 1; k < n_; k++)
             for (int64_t i = 0; i < width; i++) {
-              const float v = base[k * inner_ + i];
+              const float v = load<float>(base + k * inner_ + i);
               best[i] = v > best[i] || v != v ? v : best[i];
             }
           for (int64_t i = 0; i < width; i++) out[i] = best[i];
@@ -109,7 +114,7 @@ class Reduce : public Step {
             float part[kStrip] = {};
             const int64_t end = k + 128 < n_ ? k + 128 : n_;
             for (int64_t l = k; l < end; l++)
-              for (int64_t i = 0; i < width; i++) part[i] += base[l * inner_ + i];
+              for (int64_t i = 0; i < width; i++) part[i] += load<float>(base + l * inner_ + i);
             for (int64_t i = 0; i < width; i++) total[i] += part[i];
           }
           for (int64_t i = 0; i < width; i++) out[i] = float(kind_ == 1 ? total[i] / double(n_) : total[i]);
@@ -117,11 +122,11 @@ class Reduce : public Step {
       }
   }
 
- private:
   static constexpr int64_t kStrip = 64;
-  void fewRows(const float* x, float* y) const {
+  template <class S>
+  void fewRows(const S* x, float* y) const {
     for (int64_t o = 0; o < outer_; o++) {
-      const float* row = x + o * n_;
+      const S* row = x + o * n_;
       double parts[kPieces] = {};
       float tops[kPieces];
 #pragma omp parallel for schedule(static) if (n_ > 32768)
@@ -132,11 +137,14 @@ class Reduce : public Step {
           const int64_t end = pieceBegin(n_, kPieces, p + 1), stop = i + 128 < end ? i + 128 : end;
           float part[8] = {};
           if (kind_ == 2) {
-            for (; i < stop; i++) top = row[i] > top || row[i] != row[i] ? row[i] : top;
+            for (; i < stop; i++) {
+              const float v = load<float>(row + i);
+              top = v > top || v != v ? v : top;
+            }
           } else {
             for (; i + 8 <= stop; i += 8)
-              for (int l = 0; l < 8; l++) part[l] += row[i + l];
-            for (; i < stop; i++) part[0] += row[i];
+              for (int l = 0; l < 8; l++) part[l] += load<float>(row + i + l);
+            for (; i < stop; i++) part[0] += load<float>(row + i);
             for (float v : part) total += v;
           }
         }
@@ -153,6 +161,7 @@ class Reduce : public Step {
     }
   }
   int32_t kind_;
+  Type type_;
   int64_t outer_, n_, inner_;
   Ref x_, y_;
 };
@@ -195,9 +204,17 @@ class Softmax : public Step {
 
 class Dot : public Step {
  public:
-  explicit Dot(Words& w) : n_(w.size()), a_(w.ref()), b_(w.ref()), y_(w.ref()) {}
+  explicit Dot(Words& w) : n_(w.size()), type_(storageOf(w)), a_(w.ref()), b_(w.ref()), y_(w.ref()) {}
   void run(const Memory& m) override {
-    const float *a = m.at<float>(a_), *b = m.at<float>(b_);
+    withStorage(type_, [&](auto element) {
+      using S = decltype(element);
+      *m.at<float>(y_) = product(m.at<S>(a_), m.at<S>(b_));
+    });
+  }
+
+ private:
+  template <class S>
+  float product(const S* a, const S* b) const {
     double parts[kPieces] = {};
 #pragma omp parallel for schedule(static) if (n_ > 16384)
     for (int64_t p = 0; p < kPieces; p++) {
@@ -207,19 +224,19 @@ class Dot : public Step {
         const int64_t stop = i + 2048 < end ? i + 2048 : end;
         float part[32] = {};
         for (; i + 32 <= stop; i += 32)
-          for (int l = 0; l < 32; l++) part[l] += a[i + l] * b[i + l];
-        for (; i < stop; i++) part[0] += a[i] * b[i];
+          for (int l = 0; l < 32; l++) part[l] += load<float>(a + i + l) * load<float>(b + i + l);
+        for (; i < stop; i++) part[0] += load<float>(a + i) * load<float>(b + i);
         for (float v : part) total += v;
       }
       parts[p] = total;
     }
     double total = 0;
     for (double v : parts) total += v;
-    *m.at<float>(y_) = float(total);
+    return float(total);
   }
 
- private:
   int64_t n_;
+  Type type_;
   Ref a_, b_, y_;
 };
 

@@ -14,8 +14,9 @@ constexpr int64_t kRun = 128;  // positions that are summed in float32 before fl
 
 struct Shape {
   int64_t images, channels, space, block;
+  Type type;  // of images; statistics and parameters are float32
   explicit Shape(Words& w) {
-    images = w.size(), channels = w.size(), space = w.size(), block = w.size();
+    images = w.size(), channels = w.size(), space = w.size(), block = w.size(), type = storageOf(w);
     if (block != 1 && block != 8 && block != 16) throw std::runtime_error("blocks are of 1, 8 or 16 channels");
     if (images < 1 || channels < 1 || space < 1 || channels % block) throw std::runtime_error("a normalisation has no shape");
   }
@@ -84,11 +85,15 @@ class NormStatistics : public Step {
  public:
   explicit NormStatistics(Words& w) : s_(w), x_(w.ref()), mean_(w.ref()), variance_(w.ref()), first_(s_.channels), second_(s_.channels), shift_(s_.channels) {}
   void run(const Memory& m) override {
-    const float* x = m.at<float>(x_);
-    float *mean = m.at<float>(mean_), *variance = m.at<float>(variance_);
+    withStorage(s_.type, [&](auto element) { measure(m.at<decltype(element)>(x_), m.at<float>(mean_), m.at<float>(variance_)); });
+  }
+
+ private:
+  template <class S>
+  void measure(const S* x, float* mean, float* variance) {
     const double count = double(s_.images) * double(s_.space);
     // One pass around a value of the channel itself: no digits are lost where the mean is far from zero.
-    for (int64_t c = 0; c < s_.channels; c++) shift_[c] = x[(c / s_.block) * s_.space * s_.block + c % s_.block];
+    for (int64_t c = 0; c < s_.channels; c++) shift_[c] = load<float>(x + (c / s_.block) * s_.space * s_.block + c % s_.block);
     const float* shift = shift_.data();
     withBlock(s_.block, [&](auto b) {
       constexpr int B = decltype(b)::value;
@@ -106,7 +111,6 @@ class NormStatistics : public Step {
     }
   }
 
- private:
   Shape s_;
   Ref x_, mean_, variance_;
   std::vector<double> first_, second_, parts_;
@@ -119,8 +123,16 @@ class NormApply : public Step {
   void run(const Memory& m) override {
     const float *scale = m.at<float>(scale_), *bias = m.at<float>(bias_), *mean = m.at<float>(mean_), *variance = m.at<float>(variance_);
     for (int64_t c = 0; c < s_.channels; c++) gain_[c] = scale[c] / std::sqrt(variance[c] + epsilon_);
-    const float *x = m.at<float>(x_), *sum = m.at<float>(sum_), *gain = gain_.data();
-    float* y = m.at<float>(y_);
+    withStorage(s_.type, [&](auto element) {
+      using S = decltype(element);
+      apply(m.at<S>(x_), m.at<S>(sum_), mean, bias, m.at<S>(y_));
+    });
+  }
+
+ private:
+  template <class S>
+  void apply(const S* x, const S* sum, const float* mean, const float* bias, S* y) const {
+    const float* gain = gain_.data();
     withBlock(s_.block, [&](auto b) {
       constexpr int B = decltype(b)::value;
       const auto affine = [=](auto tag, int64_t i, int64_t c) {
@@ -136,7 +148,6 @@ class NormApply : public Step {
     });
   }
 
- private:
   Shape s_;
   float epsilon_;
   bool relu_;
@@ -150,8 +161,17 @@ class NormGradient : public Step {
  public:
   explicit NormGradient(Words& w) : s_(w), epsilon_(w.real()), x_(w.ref()), scale_(w.ref()), mean_(w.ref()), variance_(w.ref()), dy_(w.ref()), gate_(w.ref()), gated_(w.ref()), dx_(w.ref()), dscale_(w.ref()), dbias_(w.ref()), first_(s_.channels), second_(s_.channels), p_(s_.channels), q_(s_.channels), r_(s_.channels) {}
   void run(const Memory& m) override {
-    const float *x = m.at<float>(x_), *scale = m.at<float>(scale_), *mean = m.at<float>(mean_), *variance = m.at<float>(variance_), *dy = m.at<float>(dy_), *gate = m.at<float>(gate_);
-    float *gated = m.at<float>(gated_), *dx = m.at<float>(dx_), *dscale = m.at<float>(dscale_), *dbias = m.at<float>(dbias_);
+    withStorage(s_.type, [&](auto element) {
+      using S = decltype(element);
+      differentiate(m, m.at<S>(x_), m.at<S>(dy_), m.at<S>(gate_), m.at<S>(gated_), m.at<S>(dx_));
+    });
+  }
+
+ private:
+  template <class S>
+  void differentiate(const Memory& m, const S* x, const S* dy, const S* gate, S* gated, S* dx) {
+    const float *scale = m.at<float>(scale_), *mean = m.at<float>(mean_), *variance = m.at<float>(variance_);
+    float *dscale = m.at<float>(dscale_), *dbias = m.at<float>(dbias_);
     withBlock(s_.block, [&](auto b) {
       constexpr int B = decltype(b)::value;
       const auto count = [=](auto d, int64_t i, int64_t c, auto& a, auto& q) {
@@ -184,7 +204,7 @@ class NormGradient : public Step {
     }
     if (!dx) return;
     const float *p = p_.data(), *q = q_.data(), *r = r_.data();
-    const float* d = gated ? gated : dy;
+    const S* d = gated ? gated : dy;
     withBlock(s_.block, [&](auto b) {
       constexpr int B = decltype(b)::value;
       const auto gradient = [=](auto v, int64_t i, int64_t c) {
@@ -200,7 +220,6 @@ class NormGradient : public Step {
     });
   }
 
- private:
   Shape s_;
   float epsilon_;
   Ref x_, scale_, mean_, variance_, dy_, gate_, gated_, dx_, dscale_, dbias_;

@@ -5,8 +5,9 @@
 
 #include <omp.h>
 
-#include "vector_math.h"
+#include "lanes.h"
 #include "program.h"
+#include "vector_math.h"
 
 namespace metalr {
 namespace {
@@ -39,23 +40,10 @@ struct Code {
   float p, q;
 };
 
-float bf16ToFloat(uint16_t v) {
-  uint32_t bits = uint32_t(v) << 16;
-  float f;
-  std::memcpy(&f, &bits, 4);
-  return f;
-}
-uint16_t floatToBf16(float f) {
-  uint32_t bits;
-  std::memcpy(&bits, &f, 4);
-  if (f != f) return uint16_t((bits >> 16) | 0x40);
-  return uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);  // to the nearest, halves to even
-}
-
-float load(const void* base, Type t, int64_t i) {
+float element(const void* base, Type t, int64_t i) {
   switch (t) {
     case Type::f32: return static_cast<const float*>(base)[i];
-    case Type::bf16: return bf16ToFloat(static_cast<const uint16_t*>(base)[i]);
+    case Type::bf16: return load<float>(static_cast<const bf16*>(base) + i);
     case Type::u8: return static_cast<const uint8_t*>(base)[i];
     case Type::i64: return float(static_cast<const int64_t*>(base)[i]);
   }
@@ -117,7 +105,7 @@ class Pointwise : public Step {
     for (size_t k = 0; k < inputs_.size(); k++) {
       const Input& in = inputs_[k];
       if (in.mode != Mode::scalar) continue;
-      const float v = load(m.at<void>(in.ref), in.type, 0);
+      const float v = element(m.at<void>(in.ref), in.type, 0);
       for (float& x : own[kRegisters + k]) x = v;
     }
     for (int64_t chunk = from; chunk < to; chunk++) {
@@ -136,11 +124,14 @@ class Pointwise : public Step {
       case Mode::full:
         if (in.type == Type::f32) {
           reg = reinterpret_cast<float*>(base) + at;  // read where it lies
+        } else if (in.type == Type::bf16) {
+          const bf16* p = reinterpret_cast<bf16*>(base) + at;
+          for (int64_t i = 0; i < len; i++) own[i] = load<float>(p + i);
         } else if (in.type == Type::u8) {
           const uint8_t* p = reinterpret_cast<uint8_t*>(base) + at;
           for (int64_t i = 0; i < len; i++) own[i] = p[i];
         } else {
-          for (int64_t i = 0; i < len; i++) own[i] = load(base, in.type, at + i);
+          for (int64_t i = 0; i < len; i++) own[i] = element(base, in.type, at + i);
         }
         return;
       case Mode::middle: {
@@ -148,9 +139,9 @@ class Pointwise : public Step {
         for (int64_t i = 0; i < len;) {
           const int64_t run = in.inner - inside < len - i ? in.inner - inside : len - i;
           if (in.inner == 1) {
-            own[i] = load(base, in.type, row % in.count);
+            own[i] = element(base, in.type, row % in.count);
           } else {
-            const float v = load(base, in.type, row % in.count);
+            const float v = element(base, in.type, row % in.count);
             for (int64_t k = 0; k < run; k++) own[i + k] = v;
           }
           i += run;
@@ -165,7 +156,7 @@ class Pointwise : public Step {
         for (int64_t i = 0; i < len; i++) {
           const int64_t e = at + i, row = e / rowLength, lane = e % block_;
           const int64_t index = in.mode == Mode::channel ? (row % blocks) * block_ + lane : row * block_ + lane;
-          own[i] = load(base, in.type, index);
+          own[i] = element(base, in.type, index);
         }
         return;
       }
@@ -177,8 +168,8 @@ class Pointwise : public Step {
     switch (o.type) {
       case Type::f32: std::memcpy(reinterpret_cast<float*>(base) + at, v, size_t(len) * 4); return;
       case Type::bf16: {
-        uint16_t* p = reinterpret_cast<uint16_t*>(base) + at;
-        for (int64_t i = 0; i < len; i++) p[i] = floatToBf16(v[i]);
+        bf16* p = reinterpret_cast<bf16*>(base) + at;
+        for (int64_t i = 0; i < len; i++) metalr::store(p + i, v[i]);
         return;
       }
       case Type::u8: {

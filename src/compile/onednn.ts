@@ -12,7 +12,7 @@ import { placeBuffers, placeConstants } from "./onednn/memory.js";
 import { concatRule, expandRule, padRule, reshapeRule, sliceRule, transposeRule } from "./onednn/moves.js";
 import { Planner } from "./onednn/planner.js";
 import { makeChain, pointwiseRule } from "./onednn/pointwise.js";
-import type { Buffer, NativeProgram, Stage } from "./onednn/program.js";
+import type { Buffer, NativeProgram, Precision, Stage } from "./onednn/program.js";
 import {
   convRule,
   dotRule,
@@ -73,9 +73,13 @@ export const isNative = (c: Compiled): c is CompiledNative => "native" in c;
 
 /**
  * Plans a graph for the native executor. Nodes that it does not know are compiled for ONNX Runtime and run in between.
- * @param block channels in a block: what the native module reports for this processor (16 with AVX-512, else 8)
+ * @param options.block channels in a block: what the native module reports for this processor (16 with AVX-512, else 8)
+ * @param options.precision of images and their gradients between operators
  */
-export function compileNative(graph: Graph, { block }: { block: number }): CompiledNative {
+export function compileNative(
+  graph: Graph,
+  { block, precision = "float32" }: { block: number; precision?: Precision },
+): CompiledNative {
   verifyGraph(graph);
   const small = simplify(graph);
   const nodes = nodesOf(small.outputs.values());
@@ -94,7 +98,7 @@ export function compileNative(graph: Graph, { block }: { block: number }): Compi
   });
   const targets = new Map<Value, { layout: Layout; buffer: Buffer }>();
   for (const o of outputs) if (!targets.has(o.v)) targets.set(o.v, o);
-  const p = new Planner(block, readers, targets);
+  const p = new Planner(block, precision, readers, targets);
   const ports = inputPorts(small);
   const inputs = ports.map((port, at) => {
     const v = small.inputs.get(port.name)!; // ports are the graph's inputs
@@ -235,6 +239,7 @@ function seal(
   });
   const stages: Stage[] = [...p.stages, { end: p.instructions.length }];
   const native: NativeProgram = {
+    precision: p.precision,
     block: p.block,
     instructions: p.instructions,
     words,

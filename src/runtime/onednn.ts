@@ -1,9 +1,10 @@
 /** @file The native executor: programs of oneDNN primitives and fused loops, with ONNX Runtime for what they do not know. */
 import { InternalError, RuntimeError } from "../common/errors.js";
 import { arrayTypes, bytesPerElement, formatShape, sameShape, sizeOf, type Tensor } from "../common/tensor.js";
-import type { Buffer as Operand } from "../compile/onednn/program.js";
+import type { Buffer as Operand, Precision } from "../compile/onednn/program.js";
 import { type CompiledNative, compileNative, isNative } from "../compile/onednn.js";
 import type { Compiled, Port } from "../compile/types.js";
+import type { Graph } from "../graph/value.js";
 import type { DeviceTensor, Executor, Program } from "./types.js";
 
 type Bytes = Tensor["data"];
@@ -38,21 +39,26 @@ export interface NativeModule {
 
 export interface NativeExecutor extends Executor {
   readonly native: NativeModule;
+  readonly precision: Precision;
 }
 export const isNativeExecutor = (e: Executor): e is NativeExecutor => "native" in e;
 
 export interface NativeOptions {
   /** Threads of one operator. */
   readonly threads: number;
+  /** Of images between operators; default float32. */
+  readonly precision?: Precision;
   /** Runs graphs in ONNX form: evaluation, and operators that the native module lacks. */
   readonly other: Executor;
 }
 
 /** ONNX graphs go to `other`; graphs compiled by `compileNative` run natively. */
-export function nativeExecutor(module: NativeModule, { threads, other }: NativeOptions): NativeExecutor {
+export function nativeExecutor(module: NativeModule, options: NativeOptions): NativeExecutor {
+  const { threads, other, precision = "float32" } = options;
   return {
-    description: `oneDNN ${module.version}, ${threads} ${threads === 1 ? "thread" : "threads"} (with ${other.description})`,
+    description: `oneDNN ${module.version}, ${threads} ${threads === 1 ? "thread" : "threads"}, ${precision} (with ${other.description})`,
     native: module,
+    precision,
     async load(compiled, options) {
       return isNative(compiled) ? loadNative(module, compiled, threads, other) : other.load(compiled, options);
     },
@@ -60,9 +66,9 @@ export function nativeExecutor(module: NativeModule, { threads, other }: NativeO
 }
 
 /** The compiler for a native executor. */
-export const nativeCompiler = (e: NativeExecutor) => ({
+export const nativeCompiler = ({ native, precision }: NativeExecutor) => ({
   lowering: "onednn" as const,
-  compile: (graph: Parameters<typeof compileNative>[0]): Compiled => compileNative(graph, { block: e.native.block }),
+  compile: (graph: Graph): Compiled => compileNative(graph, { block: native.block, precision }),
 });
 
 /** A native program that also tells where its time goes. */
@@ -141,7 +147,7 @@ async function runForeign(
   if (!program) throw new InternalError("a foreign stage was not loaded");
   const tensors = (list: typeof f.inputs) =>
     Object.fromEntries(
-      list.map(({ name, buffer, shape }) => [name, { dtype: buffer.dtype, shape, data: at(buffer) } as Tensor]), // the buffer's dtype names its array
+      list.map(({ name, buffer, shape }) => [name, { dtype: buffer.dtype, shape, data: at(buffer) } as Tensor]), // what leaves a program has a tensor's dtype, which names its array
     );
   await program.run(tensors(f.inputs), tensors(f.outputs));
 }
@@ -152,8 +158,11 @@ function hostTensor(where: string, port: Port, t: Tensor | DeviceTensor | undefi
   return t;
 }
 
-const fresh = (b: { readonly dtype: Operand["dtype"]; readonly size: number }): Bytes =>
-  new arrayTypes[b.dtype](b.size);
+/** A new array for a buffer that the caller sees. */
+function fresh({ dtype, size }: { readonly dtype: Operand["dtype"]; readonly size: number }): Bytes {
+  if (dtype === "bfloat16") throw new InternalError("bfloat16 left a native program");
+  return new arrayTypes[dtype](size);
+}
 
 function check(where: string, port: Port, t: Tensor | undefined): Tensor {
   if (t && t.dtype === port.dtype && sameShape(t.shape, port.shape) && t.data.length === sizeOf(port.shape)) {

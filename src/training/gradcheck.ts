@@ -2,11 +2,12 @@
 import { gradients } from "../autodiff/backward.js";
 import { DataError } from "../common/errors.js";
 import { type FloatTensor, formatShape, type Tensor, toFloat32 } from "../common/tensor.js";
-import { compilePortable } from "../compile/compile.js";
 import { input, makeGraph } from "../graph/build.js";
 import type { Value } from "../graph/value.js";
 import type { Model } from "../models/types.js";
 import { crossEntropy } from "../ops/index.js";
+import { chooseCompiler } from "../runtime/lowering.js";
+import { isNativeExecutor } from "../runtime/onednn.js";
 import type { Executor } from "../runtime/types.js";
 
 export interface GradCheck {
@@ -147,7 +148,9 @@ async function prepare(
     ...[...train.buffers].map(([n, v]) => [`next/${n}`, v] as const),
   ]);
   const graph = makeGraph("gradcheck", new Map([["x", image], ["y", labels], ...values]), outputs);
-  const program = await executor.load(compilePortable(graph));
+  // Exported networks are checked in plain ONNX operators, or by the native executor where that is asked for.
+  const { compile } = await chooseCompiler(executor, isNativeExecutor(executor) ? "onednn" : "portable");
+  const program = await executor.load(compile(graph));
   const run: Run = async (xs, ys, weights) => {
     const feeds = new Map<string, Tensor>([...weights, ["x", xs], ["y", ys]]);
     // Every input of the graph is one of them.

@@ -1,7 +1,6 @@
 /** @file Instructions → the word stream that the native code reads, checked on the way: what is wrong never reaches C++. */
 import { InternalError } from "../../common/errors.js";
-import { bytesPerElement } from "../../common/tensor.js";
-import { type Buffer, type Instruction, instructionNumber, type Space, type Word } from "./program.js";
+import { type Buffer, bytesOf, type Instruction, instructionNumber, type Space, type Word } from "./program.js";
 
 const spaceNumber: Readonly<Record<Space, number>> = { arena: 0, constants: 1, input: 2, output: 3 };
 
@@ -46,7 +45,7 @@ function pushWord(words: number[], word: Word, i: Instruction, limits: Limits): 
 }
 
 function checkBuffer(b: Buffer, i: Instruction, limits: Limits): void {
-  const end = b.at * 64 + b.size * bytesPerElement(b.dtype);
+  const end = b.at * 64 + b.size * bytesOf(b.dtype);
   const inside =
     b.at >= 0 &&
     (b.space === "arena"

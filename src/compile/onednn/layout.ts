@@ -1,5 +1,6 @@
 /** @file Layouts of values in native programs, by the numbers that native/onednn.h knows them by. */
-import { type DType, type Shape, sizeOf } from "../../common/tensor.js";
+import { type Shape, sizeOf } from "../../common/tensor.js";
+import type { ElementType } from "./program.js";
 
 /**
  * How a value lies in memory, for a block of b channels (16 with AVX-512, else 8):
@@ -12,7 +13,12 @@ export type Layout = "plain" | "blocked" | "weight";
 export const layoutNumber: Readonly<Record<Layout, number>> = { plain: 0, blocked: 1, weight: 2 };
 
 /** Element types of buffers, by the numbers of native/program.h. */
-export const typeNumber: Partial<Readonly<Record<DType, number>>> = { float32: 0, bool: 2, int64: 3 };
+export const typeNumber: Partial<Readonly<Record<ElementType, number>>> = {
+  float32: 0,
+  bfloat16: 1,
+  bool: 2,
+  int64: 3,
+};
 
 /** Whether [N, C, …] can be blocked: one to three space axes, channels that fill blocks. */
 export const canBlock = (shape: Shape, block: number): boolean =>

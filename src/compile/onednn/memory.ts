@@ -1,9 +1,8 @@
 /** @file Places the buffers of a program in one arena: two share memory when no instruction needs both. */
-import { bytesPerElement } from "../../common/tensor.js";
-import type { Buffer, Instruction } from "./program.js";
+import { type Buffer, bytesOf, type Instruction } from "./program.js";
 
 const UNIT = 64;
-const unitsOf = (b: Buffer) => Math.max(1, Math.ceil((b.size * bytesPerElement(b.dtype)) / UNIT));
+const unitsOf = (b: Buffer) => Math.max(1, Math.ceil((b.size * bytesOf(b.dtype)) / UNIT));
 
 /**
  * Sets `at` of every arena buffer. Greedy by size: the largest first, each at the lowest place that is free while it lives.

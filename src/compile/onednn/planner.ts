@@ -1,10 +1,20 @@
 /** @file What the rules of the native plan work on: which layouts each value exists in, what is still pending, and the instructions so far. */
 import { InternalError } from "../../common/errors.js";
-import { bytesPerElement, type DType, type Shape, sizeOf, type Tensor } from "../../common/tensor.js";
+import { bytesPerElement, type Shape, sizeOf, type Tensor } from "../../common/tensor.js";
 import { constantTensor } from "../../graph/build.js";
 import type { Node, Value } from "../../graph/value.js";
 import { canBlock, canBlockWeight, type Layout, layoutNumber, typeNumber } from "./layout.js";
-import type { Buffer, Foreign, Instruction, InstructionKind, Stage, Word } from "./program.js";
+import {
+  type Buffer,
+  bytesOf,
+  type ElementType,
+  type Foreign,
+  type Instruction,
+  type InstructionKind,
+  type Precision,
+  type Stage,
+  type Word,
+} from "./program.js";
 
 /** A value that nobody has needed yet; `make` gives it in the layout that it is planned in. */
 export interface Pending {
@@ -18,6 +28,8 @@ export const int = (n: number): Word => ({ int: n });
 export const size = (n: number): Word => ({ size: n });
 export const sizes = (list: readonly number[]): Word[] => list.map(size);
 export const real = (x: number): Word => ({ real: x });
+/** The number of a buffer's element type. */
+export const elementNumber = (b: Buffer): Word => int(typeNumber[b.dtype] ?? 0); // `buffer` refuses others
 
 export class Planner {
   readonly instructions: Instruction[] = [];
@@ -39,6 +51,7 @@ export class Planner {
    */
   constructor(
     readonly block: number,
+    readonly precision: Precision,
     private readonly readers: ReadonlyMap<Value, readonly (Node | null)[]>,
     targets: ReadonlyMap<Value, { readonly layout: Layout; readonly buffer: Buffer }>,
   ) {
@@ -84,7 +97,7 @@ export class Planner {
     this.stages.push({ end: this.instructions.length }, { foreign: f });
   }
 
-  buffer(dtype: DType, elements: number): Buffer {
+  buffer(dtype: ElementType, elements: number): Buffer {
     if (typeNumber[dtype] === undefined) throw new InternalError(`native programs do not hold ${dtype}`);
     return { space: "arena", dtype, size: elements, at: 0 };
   }
@@ -96,7 +109,12 @@ export class Planner {
       this.taken.add(output.buffer);
       return output.buffer;
     }
-    return this.buffer(v.dtype, sizeOf(v.shape));
+    return this.buffer(this.elementOf(v, layout), sizeOf(v.shape));
+  }
+
+  /** How v's elements are held in a layout: blocked images in the program's precision. */
+  elementOf(v: Value, layout: Layout): ElementType {
+    return layout === "blocked" && v.dtype === "float32" ? this.precision : v.dtype;
   }
 
   put(v: Value, layout: Layout, buffer: Buffer): void {
@@ -160,7 +178,8 @@ export class Planner {
     if (known) return known;
     const [from, source] = [...copies][0]!; // a value that is known has a copy
     // One position a channel, one image a block row: then blocks are C order.
-    if (layout !== "weight" && from !== "weight" && sizeOf(v.shape.slice(2)) === 1) {
+    const same = source.dtype === this.elementOf(v, layout);
+    if (same && layout !== "weight" && from !== "weight" && sizeOf(v.shape.slice(2)) === 1) {
       this.put(v, layout, source);
       return source;
     }
@@ -169,10 +188,10 @@ export class Planner {
       return this.get(v, layout);
     }
     const to = this.make(v, layout);
-    const number = typeNumber[v.dtype] ?? 0;
-    const words = [int(v.shape.length), ...sizes(v.shape), int(number), int(layoutNumber[from])];
     if (v.dtype !== "float32") throw new InternalError(`only float32 is reordered, not ${v.dtype}`);
-    this.emit("Reorder", [...words, int(number), int(layoutNumber[layout]), source, to], [source], [to]);
+    const form = (b: Buffer, l: Layout) => [elementNumber(b), int(layoutNumber[l])];
+    const words = [int(v.shape.length), ...sizes(v.shape), ...form(source, from), ...form(to, layout), source, to];
+    this.emit("Reorder", words, [source], [to]);
     return to;
   }
 
@@ -206,7 +225,7 @@ export class Planner {
       ...sizes(c.to),
       size(from.at ?? 0),
       size(to.at ?? 0),
-      int(bytesPerElement(to.buffer.dtype)),
+      int(bytesOf(to.buffer.dtype)),
       from.buffer,
       to.buffer,
     ];

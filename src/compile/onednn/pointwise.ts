@@ -2,8 +2,8 @@
 import { type Shape, sameShape, sizeOf } from "../../common/tensor.js";
 import { constantTensor } from "../../graph/build.js";
 import type { Node, Value } from "../../graph/value.js";
-import { type Broadcast, blockedBroadcast, type Layout, plainBroadcast, typeNumber } from "./layout.js";
-import { int, type Planner, real, size, stridesOf } from "./planner.js";
+import { type Broadcast, blockedBroadcast, type Layout, plainBroadcast } from "./layout.js";
+import { elementNumber, int, type Planner, real, size, stridesOf } from "./planner.js";
 import type { Buffer, Word } from "./program.js";
 
 /** Numbers of `Pointwise::execute` in native/pointwise.cc. */
@@ -249,17 +249,12 @@ function emitChain(p: Planner, members: readonly Value[], stored: ReadonlySet<Va
   const targets = outputs.map(({ v }) => p.make(v, layout));
   const words: Word[] = [size(sizeOf(y.shape)), int(operands.length)];
   for (const { buffer, broadcast } of operands) {
-    words.push(
-      buffer,
-      int(typeNumber[buffer.dtype] ?? 0),
-      int(broadcast.mode),
-      size(broadcast.inner),
-      size(broadcast.count),
-    );
+    words.push(buffer, elementNumber(buffer), int(broadcast.mode), size(broadcast.inner), size(broadcast.count));
   }
   words.push(int(lines), ...code, int(outputs.length));
-  outputs.forEach(({ v, register }, k) => {
-    words.push(targets[k]!, int(typeNumber[v.dtype] ?? 0), int(register)); // one target an output
+  outputs.forEach(({ register }, k) => {
+    const to = targets[k]!; // one target an output
+    words.push(to, elementNumber(to), int(register));
   });
   p.label = members.at(-1)!.node.name || members.map((v) => v.node.op.name).join("·");
   p.emit(

@@ -1,6 +1,5 @@
 /** @file A native program as text: one line an instruction, for people who want to see what runs. */
-import { bytesPerElement } from "../../common/tensor.js";
-import type { Buffer, NativeProgram } from "./program.js";
+import { type Buffer, bytesOf, type NativeProgram } from "./program.js";
 
 const name = (b: Buffer): string => {
   const prefix = { arena: "@", constants: "#", input: "in", output: "out" }[b.space];
@@ -9,10 +8,10 @@ const name = (b: Buffer): string => {
 
 /** `times` are milliseconds by instruction, where a profile was taken. */
 export function printProgram(p: NativeProgram, times?: readonly number[]): string {
-  const head = `native program: ${p.instructions.length} instructions, arena ${(p.arenaBytes / 2 ** 20).toFixed(1)} MiB, constants ${(p.constants.length / 2 ** 10).toFixed(1)} KiB, blocks of ${p.block}`;
+  const head = `native program: ${p.instructions.length} instructions, arena ${(p.arenaBytes / 2 ** 20).toFixed(1)} MiB, constants ${(p.constants.length / 2 ** 10).toFixed(1)} KiB, blocks of ${p.block}, images in ${p.precision}`;
   const lines = p.instructions.map((i, k) => {
     const ms = times?.[k];
-    const bytes = [...i.reads, ...i.writes].reduce((n, b) => n + b.size * bytesPerElement(b.dtype), 0);
+    const bytes = [...i.reads, ...i.writes].reduce((n, b) => n + b.size * bytesOf(b.dtype), 0);
     const rate = ms
       ? i.flops > 0
         ? ` ${(i.flops / ms / 1e6).toFixed(0)} GFLOP/s`

@@ -1,14 +1,18 @@
 /** @file Native programs: buffers, instructions over them, and what a planned program is. */
-import type { DType, Shape } from "../../common/tensor.js";
+import { bytesPerElement, type DType, type Shape } from "../../common/tensor.js";
 import type { Compiled } from "../types.js";
 
 /** Where a buffer lies: working memory, the program's constants, or a tensor of the caller. */
 export type Space = "arena" | "constants" | "input" | "output";
 
+/** What buffers hold: the dtypes of tensors, and bfloat16, which never leaves a program. */
+export type ElementType = DType | "bfloat16";
+export const bytesOf = (t: ElementType): number => (t === "bfloat16" ? 2 : bytesPerElement(t));
+
 /** A piece of memory that instructions read and write. */
 export interface Buffer {
   readonly space: Space;
-  readonly dtype: DType;
+  readonly dtype: ElementType;
   /** Elements. */
   readonly size: number;
   /** Number of the input or output; in the arena and the constants the offset in units of 64 bytes, once planned. */
@@ -58,8 +62,13 @@ export interface Foreign {
 /** Native instructions up to (not including) `end`, or a foreign graph. */
 export type Stage = { readonly end: number } | { readonly foreign: Foreign };
 
+/** Of images and their gradients between operators; parameters, statistics and sums are float32 always. */
+export const precisions = ["float32", "bfloat16"] as const;
+export type Precision = (typeof precisions)[number];
+
 /** A planned program, ready to be loaded. */
 export interface NativeProgram {
+  readonly precision: Precision;
   readonly block: number;
   readonly instructions: readonly Instruction[];
   readonly words: Int32Array;

@@ -3,14 +3,12 @@ import { type Shape, sameShape, sizeOf } from "../../common/tensor.js";
 import type { Node, Value } from "../../graph/value.js";
 import type { ConvAttributes } from "../../ops/index.js";
 import { type Layout, layoutNumber, spaceOf } from "./layout.js";
-import { int, type Planner, real, size, sizes, stridesOf } from "./planner.js";
+import { elementNumber, int, type Planner, real, size, sizes, stridesOf } from "./planner.js";
 import { isConstant } from "./pointwise.js";
 import type { Buffer, Word } from "./program.js";
 
 /** Plans a node; false where the rule does not apply, and another executor runs it. */
 export type Rule = (p: Planner, node: Node) => boolean;
-
-const FLOAT32 = 0;
 
 /** A convolution or one of its gradients: the same words, with the result in another place. */
 function convolution(
@@ -37,7 +35,7 @@ function convolution(
     ...sizes([x.shape[0]!, x.shape[1]!, y.shape[1]!, a.group]), // images have two axes before space
     ...sizes([...x.shape.slice(2), ...y.shape.slice(2), ...w.shape.slice(2)]),
     ...sizes([...a.strides, ...a.dilations, ...a.padsBegin, ...a.padsEnd]),
-    ...layouts.flatMap((l) => [int(FLOAT32), int(layoutNumber[l])]),
+    ...[xb, wb, yb].flatMap((b, i) => [elementNumber(b), int(layoutNumber[layouts[i]!])]), // three of each
     int(0),
     xb,
     wb,
@@ -111,8 +109,10 @@ export const gemmRule: Rule = (p, node) => {
   return true;
 };
 
-const normShape = (p: Planner, v: Value, layout: Layout): Word[] =>
-  sizes([v.shape[0]!, v.shape[1]!, spaceOf(v.shape), layout === "blocked" ? p.block : 1]); // [N, C, …]
+const normShape = (p: Planner, v: Value, x: Buffer, layout: Layout): Word[] => [
+  ...sizes([v.shape[0]!, v.shape[1]!, spaceOf(v.shape), layout === "blocked" ? p.block : 1]), // [N, C, …]
+  elementNumber(x),
+];
 
 /** What waits to become gain·(x − mean) + bias (+ sum) (and ReLU). */
 interface Affine {
@@ -146,7 +146,18 @@ function deferAffine(p: Planner, y: Value, a: Affine): void {
       const sum = a.sum ? p.get(a.sum, layout) : null;
       const to = p.make(y, layout);
       const epsilon = real(Number(a.node.attrs["epsilon"]));
-      const words = [...normShape(p, y, layout), epsilon, int(a.relu ? 1 : 0), x, scale, bias, mean, variance, sum, to];
+      const words = [
+        ...normShape(p, y, x, layout),
+        epsilon,
+        int(a.relu ? 1 : 0),
+        x,
+        scale,
+        bias,
+        mean,
+        variance,
+        sum,
+        to,
+      ];
       p.emit("NormApply", words, [x, scale, bias, mean, variance, sum], [to]);
     },
   });
@@ -159,7 +170,7 @@ export const normRule: Rule = (p, node) => {
   const layout = p.imageLayout(x);
   const source = p.get(x, layout);
   const [m, v] = [p.make(mean, "plain"), p.make(variance, "plain")];
-  p.emit("NormStatistics", [...normShape(p, x, layout), source, m, v], [source], [m, v]);
+  p.emit("NormStatistics", [...normShape(p, x, source, layout), source, m, v], [source], [m, v]);
   if (p.isRead(y)) deferAffine(p, y, { node, x, parameters: [scale, bias, mean, variance], sum: null, relu: false });
   return true;
 };
@@ -218,7 +229,7 @@ export const normGradRule: Rule = (p, node) => {
   const [ds, db] = [p.make(dscale, "plain"), p.make(dbias, "plain")];
   const to = p.isRead(dx) ? p.make(dx, layout) : null;
   const words = [
-    ...normShape(p, x, layout),
+    ...normShape(p, x, source, layout),
     real(Number(node.attrs["epsilon"])),
     source,
     ...vectors,
@@ -244,7 +255,7 @@ function gateOf(p: Planner, dy: Value, layout: Layout): { dy: Value; by: Value }
 }
 
 /** The window of a pooling op over three space axes. */
-function windowOf(p: Planner, x: Value, y: Shape, a: Node["attrs"], layout: Layout): Word[] {
+function windowOf(p: Planner, x: Value, y: Shape, a: Node["attrs"], layout: Layout, held: Buffer): Word[] {
   const three = (list: unknown, fill: number) => {
     const given = list as readonly number[]; // pooling attributes are lists of numbers
     return [...new Array<number>(3 - given.length).fill(fill), ...given];
@@ -259,6 +270,7 @@ function windowOf(p: Planner, x: Value, y: Shape, a: Node["attrs"], layout: Layo
     ...sizes(three(a["strides"], 1)),
     ...sizes(three(a["padsBegin"], 0)),
     ...sizes(three(a["dilations"], 1)),
+    elementNumber(held),
   ];
 }
 
@@ -273,7 +285,7 @@ export const maxPoolRule: Rule = (p, node) => {
   const to = p.make(y, layout);
   const taps = p.isRead(indices) ? p.buffer("bool", sizeOf(y.shape)) : null; // one byte an element
   if (taps) p.taps.set(indices, { buffer: taps, layout });
-  p.emit("MaxPool", [...windowOf(p, x, y.shape, node.attrs, layout), source, to, taps], [source], [to, taps]);
+  p.emit("MaxPool", [...windowOf(p, x, y.shape, node.attrs, layout, source), source, to, taps], [source], [to, taps]);
   return true;
 };
 
@@ -285,7 +297,7 @@ export const maxPoolGradRule: Rule = (p, node) => {
   const { layout, buffer } = taps;
   const cotangent = p.get(dy, layout);
   const to = p.make(node.outputs[0]!, layout);
-  const words = [...windowOf(p, x, dy.shape, indices.node.attrs, layout), buffer, cotangent, to];
+  const words = [...windowOf(p, x, dy.shape, indices.node.attrs, layout, cotangent), buffer, cotangent, to];
   p.emit("MaxPoolGradient", words, [buffer, cotangent], [to]);
   return true;
 };
@@ -305,7 +317,7 @@ export const reduceRule: Rule = (p, node) => {
   let left = axes;
   const reduce = (outer: number, n: number, inner: number, last: boolean) => {
     const to = last ? p.make(y, "plain") : p.buffer("float32", outer * inner);
-    p.emit("Reduce", [int(kind), ...sizes([outer, n, inner]), buffer, to], [buffer], [to]);
+    p.emit("Reduce", [int(kind), elementNumber(buffer), ...sizes([outer, n, inner]), buffer, to], [buffer], [to]);
     buffer = to;
   };
   if (blocked) {
@@ -353,6 +365,6 @@ export const dotRule: Rule = (p, node) => {
     order.find((l) => p.has(a, l) && p.has(b, l)) ?? order.find((l) => p.has(a, l) || p.has(b, l)) ?? "plain";
   const [ab, bb] = [p.get(a, layout), p.get(b, layout)];
   const to = p.make(node.outputs[0]!, "plain");
-  p.emit("Dot", [size(sizeOf(a.shape)), ab, bb, to], [ab, bb], [to], 2 * sizeOf(a.shape));
+  p.emit("Dot", [size(sizeOf(a.shape)), elementNumber(ab), ab, bb, to], [ab, bb], [to], 2 * sizeOf(a.shape));
   return true;
 };
