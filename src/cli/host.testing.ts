@@ -31,8 +31,13 @@ function collectingHost(changes: Changes): { readonly host: Host; readonly outpu
     now: () => new Date("2026-03-01T09:30:00Z"),
     versions: { metalr: "1.2.3" },
     // One thread, and ONNX Runtime unless a test asks for another: the same on every machine.
-    executor: async ({ device, executor = "onnxruntime" }) =>
-      (await import("../platform/node/executor.js")).openExecutor({ threads: 1, executor, ...(device && { device }) }),
+    executor: async ({ device, executor = "onnxruntime", precision }) =>
+      (await import("../platform/node/executor.js")).openExecutor({
+        threads: 1,
+        executor,
+        ...(device && { device }),
+        ...(precision && { precision }),
+      }),
     rasterize: async (svg) => (await import("../platform/node/raster.js")).svgToPng(svg),
     open: async () => false,
     ...changes,

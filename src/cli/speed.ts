@@ -1,6 +1,14 @@
 /** @file The options of what computes, shared by every command that runs a network, and the executor that they ask for. */
 
-import { type DeviceName, deviceNames, type Executor, type ExecutorName, executorNames } from "../runtime/types.js";
+import {
+  type DeviceName,
+  deviceNames,
+  type Executor,
+  type ExecutorName,
+  executorNames,
+  type Precision,
+  precisions,
+} from "../runtime/types.js";
 import { choice, type OptionValues, whole } from "./options.js";
 
 export const speedFlags = {
@@ -25,19 +33,36 @@ export const speedFlags = {
   }),
 };
 
+/** For what trains: results depend on it. */
+export const precisionFlag = choice({
+  flags: "--precision <type>",
+  help: "of images between operators: float32, or bfloat16 (with --executor onednn, on processors that have it), faster and less exact",
+  default: "float32",
+  of: precisions,
+});
+
 type SpeedFlags = OptionValues<typeof speedFlags>;
 /** What is said of it on a command line. */
 export type SpeedChoice = Partial<SpeedFlags>;
 
 /** The part of a command's `Context` that makes executors. */
 interface Makes {
-  executor(choice: { device?: DeviceName; executor?: ExecutorName; threads?: number }): Promise<Executor>;
+  executor(choice: {
+    device?: DeviceName;
+    executor?: ExecutorName;
+    precision?: Precision;
+    threads?: number;
+  }): Promise<Executor>;
 }
 
 /** @throws {RuntimeError} a device or an executor that is not there */
-export const executorOf = ({ executor }: Makes, given: Partial<SpeedFlags>): Promise<Executor> =>
+export const executorOf = (
+  { executor }: Makes,
+  given: Partial<SpeedFlags> & { readonly precision?: Precision | undefined },
+): Promise<Executor> =>
   executor({
     ...(given.device !== undefined && { device: given.device }),
     ...(given.executor !== undefined && { executor: given.executor }),
+    ...(given.precision !== undefined && { precision: given.precision }),
     ...(given.threads !== undefined && { threads: given.threads }),
   });

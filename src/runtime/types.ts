@@ -10,6 +10,10 @@ export type DeviceName = (typeof deviceNames)[number];
 export const executorNames = ["auto", "onnxruntime", "onednn"] as const;
 export type ExecutorName = (typeof executorNames)[number];
 
+/** Of images and their gradients between operators; parameters, slots, statistics and sums are float32 always. */
+export const precisions = ["float32", "bfloat16"] as const;
+export type Precision = (typeof precisions)[number];
+
 export type Tensors = Readonly<Record<string, Tensor>>;
 
 /** A tensor in the memory of an executor's device; its data are read by `Executor.memory`. */

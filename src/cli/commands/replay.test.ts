@@ -59,7 +59,7 @@ const readNpz = async (path: string) => openNpz(await nodePlatform.files.open(pa
 const native = findNative();
 const executors = [
   ["onnxruntime", /^onnxruntime-node \d\S*, cpu, (blocked|portable) lowering\n$/],
-  ["onednn", /^oneDNN \d\S*, 1 thread \(with onnxruntime-node \d\S*, cpu\), onednn lowering\n$/],
+  ["onednn", /^oneDNN \d\S*, 1 thread, float32 \(with onnxruntime-node \d\S*, cpu\), onednn lowering\n$/],
 ] as const;
 const here = (executor: string) => executor !== "onednn" || "module" in native;
 

@@ -12,7 +12,7 @@ import { type ReplayResult, replay as replaySteps } from "../../training/replay.
 import { openWeights } from "../../weights/index.js";
 import { type Context, defineCommand, one } from "../command.js";
 import { choice, type OptionValues, path, pick, real, section, whole } from "../options.js";
-import { executorOf, speedFlags } from "../speed.js";
+import { executorOf, precisionFlag, speedFlags } from "../speed.js";
 import { trainFlags } from "../train/flags.js";
 
 const options = {
@@ -46,6 +46,7 @@ const options = {
       help: "also write the parameters and buffers after the last step, by PyTorch's names",
     }),
     ...speedFlags,
+    precision: precisionFlag,
   }),
 };
 

@@ -42,6 +42,9 @@ const shared = [
   "splitFolds",
   "testShare",
   "groupsFile",
+  "labelsFile",
+  "window",
+  "saltFile",
   "byGroup",
   "metaData",
   "metaBatches",
@@ -79,6 +82,7 @@ const shared = [
   "checkpointEvery",
   "device",
   "executor",
+  "precision",
   "threads",
   "name",
 ] as const satisfies readonly (keyof typeof trainFlags)[];

@@ -1,5 +1,7 @@
 /** @file The options of `metalr train`: the released program's, with its meaning and defaults, and ours. */
 import { UsageError } from "../../common/errors.js";
+import type { WindowOption } from "../../data/dicom/read.js";
+import { parseWindow } from "../../data/dicom/window-text.js";
 import { printable } from "../../formats/bytes.js";
 import { methodNames, parseMethod, scheduleNames } from "../../methods/index.js";
 import { architectures } from "../../models/index.js";
@@ -17,7 +19,7 @@ import {
   whole,
   wholes,
 } from "../options.js";
-import { speedFlags } from "../speed.js";
+import { precisionFlag, speedFlags } from "../speed.js";
 import { segmentationFlags } from "./segmentation.js";
 
 /** H×W in pixels: 64, or 96x128. */
@@ -48,6 +50,14 @@ const metaData: OptionSpec<string> = {
     if (given.trim() === "") throw new UsageError("--meta-data", { problem: "must be train, split, or a path" });
     return given;
   },
+};
+
+/** How grey values of DICOM files become images. */
+const window: OptionSpec<WindowOption> = {
+  flags: "--window <window>",
+  help: "for DICOM files: file (what each brings along), full, none, preset:N (the file's Nth), CENTER,WIDTH such as 40,400, or percentile:1,99",
+  default: "file",
+  parse: parseWindow,
 };
 
 /** A method by name; its own options may follow it. */
@@ -84,6 +94,17 @@ export const trainFlags = {
     groupsFile: path({
       flags: "--groups-file <csv>",
       help: "patient, video or examination of every image (fold,index,group or path,group): held-out parts are taken by group",
+    }),
+    labelsFile: path({
+      flags: "--labels-file <csv>",
+      help: "labels of a folder of images or DICOM files: path,label or SOPInstanceUID,label; perhaps also split or fold, and group",
+      default: "the folders are the classes",
+    }),
+    window,
+    saltFile: path({
+      flags: "--salt-file <file>",
+      help: "for DICOM files: a secret text that patients' pseudonyms are made with; the same text, the same pseudonyms",
+      default: "made from the content of the files",
     }),
     byGroup: flag({ flags: "--by-group", help: "divide into folds anew, so that no group is on both sides" }),
     metaData,
@@ -249,6 +270,7 @@ export const trainFlags = {
       min: 0,
     }),
     ...speedFlags,
+    precision: precisionFlag,
     name: text({
       flags: "--name <text>",
       help: "name of the run, for the folder and the report",

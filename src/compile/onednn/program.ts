@@ -63,8 +63,7 @@ export interface Foreign {
 export type Stage = { readonly end: number } | { readonly foreign: Foreign };
 
 /** Of images and their gradients between operators; parameters, statistics and sums are float32 always. */
-export const precisions = ["float32", "bfloat16"] as const;
-export type Precision = (typeof precisions)[number];
+export type Precision = "float32" | "bfloat16";
 
 /** A planned program, ready to be loaded. */
 export interface NativeProgram {

@@ -3,7 +3,7 @@ import { type Shape, sameShape, sizeOf } from "../../common/tensor.js";
 import type { Node, Value } from "../../graph/value.js";
 import type { ConvAttributes } from "../../ops/index.js";
 import { type Layout, layoutNumber, spaceOf } from "./layout.js";
-import { elementNumber, int, type Planner, real, size, sizes, stridesOf } from "./planner.js";
+import { elementNumber, int, type Planner, real, size, sizes } from "./planner.js";
 import { isConstant } from "./pointwise.js";
 import type { Buffer, Word } from "./program.js";
 

@@ -20,7 +20,7 @@ const native = findNative();
 test("auto is the processor: the native module where it is built, else ONNX Runtime", async () => {
   const { description, device } = await openExecutor({ threads: 1 });
   const other = nodeExecutor({ threads: 1 }).description;
-  const expected = "module" in native ? `oneDNN ${native.module.version}, 1 thread (with ${other})` : other;
+  const expected = "module" in native ? `oneDNN ${native.module.version}, 1 thread, float32 (with ${other})` : other;
   expect([description, device]).toEqual([expected, undefined]);
   expect((await openExecutor({ threads: 1, executor: "onnxruntime" })).description).toBe(other);
 });
@@ -28,7 +28,7 @@ test("auto is the processor: the native module where it is built, else ONNX Runt
 test.skipIf("module" in native)("a native module that is not built is refused with the way to make it", async () => {
   await expect(openExecutor({ executor: "onednn" })).rejects.toThrow(
     [
-      'executor "onednn": the native module is not there',
+      'executor "onednn": needs the native module, which is not there',
       "  got      it is not built (npm run build-native)",
       "  hint     npm run build-native makes it and says what it needs; --executor onnxruntime works everywhere",
     ].join("\n"),
@@ -37,7 +37,7 @@ test.skipIf("module" in native)("a native module that is not built is refused wi
 
 test("the native module and another device exclude each other", async () => {
   await expect(openExecutor({ device: "webgpu", executor: "onednn" })).rejects.toThrow(
-    'device "webgpu": --executor onednn computes on the processor only',
+    'device "webgpu": --executor onednn is for the processor only',
   );
 });
 

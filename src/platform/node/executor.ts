@@ -6,8 +6,8 @@ import { compilePortable } from "../../compile/compile.js";
 import { input, makeGraph, scalar } from "../../graph/build.js";
 import { add, mul } from "../../ops/index.js";
 import { nativeExecutor } from "../../runtime/onednn.js";
-import { type DeviceName, deviceNames, type Executor, type ExecutorName } from "../../runtime/types.js";
-import { findNative } from "./onednn.js";
+import { type DeviceName, deviceNames, type Executor, type ExecutorName, type Precision } from "../../runtime/types.js";
+import { type Found, findNative } from "./onednn.js";
 import { nodeExecutor, providersOfBuild } from "./onnxRuntime.js";
 
 export interface ExecutorChoice {
@@ -15,6 +15,8 @@ export interface ExecutorChoice {
   readonly device?: DeviceName;
   /** On the processor; default "auto": the native module where it is built, else ONNX Runtime. */
   readonly executor?: ExecutorName;
+  /** Of images between operators; default float32. The native module knows bfloat16, where the processor does. */
+  readonly precision?: Precision;
   /** Threads of one operator on the processor; default: all cores. */
   readonly threads?: number;
 }
@@ -36,15 +38,15 @@ const needs: Readonly<Record<Accelerator, string>> = {
  * @throws {RuntimeError} a device that is not there or computes wrongly, with what it needs
  */
 export async function openExecutor(choice: ExecutorChoice = {}): Promise<Executor> {
-  const { device = "auto", executor: engine = "auto", threads } = choice;
+  const { device = "auto", executor: engine = "auto", precision = "float32", threads } = choice;
   const options = threads === undefined ? {} : { threads };
   // "auto" is the processor: a device that is only there may be far slower (a software WebGPU adapter takes 900 times as long as
   // the processor for ResNet-18), and no accelerator could be measured so far. Whoever has one names it.
-  if (device === "auto" || device === "cpu") return processorExecutor(engine, threads);
-  if (engine === "onednn") {
+  if (device === "auto" || device === "cpu") return processorExecutor(engine, threads, precision);
+  if (engine === "onednn" || precision === "bfloat16") {
     throw new RuntimeError(`device "${device}"`, {
-      problem: "--executor onednn computes on the processor only",
-      hint: "leave --executor away, or use --device cpu",
+      problem: `${engine === "onednn" ? "--executor onednn" : "--precision bfloat16"} is for the processor only`,
+      hint: "leave it away, or use --device cpu",
     });
   }
   if (!providersOfBuild().includes(device)) {
@@ -61,14 +63,29 @@ export async function openExecutor(choice: ExecutorChoice = {}): Promise<Executo
 }
 
 /** What computes on the processor. @throws {RuntimeError} the native module is asked for and not there */
-export function processorExecutor(engine: ExecutorName = "auto", threads?: number): Executor {
+export function processorExecutor(
+  engine: ExecutorName = "auto",
+  threads?: number,
+  precision: Precision = "float32",
+): Executor {
   const other = nodeExecutor(threads === undefined ? {} : { threads });
-  if (engine === "onnxruntime") return other;
-  const found = findNative();
-  if ("module" in found) return nativeExecutor(found.module, { threads: threads ?? availableParallelism(), other });
-  if (engine === "auto") return other;
-  throw new RuntimeError('executor "onednn"', {
-    problem: "the native module is not there",
+  if (engine === "onnxruntime" && precision === "float32") return other;
+  const found: Found =
+    engine === "onnxruntime" ? { missing: "--executor onnxruntime asks for the other one" } : findNative();
+  if ("module" in found) {
+    const { module } = found;
+    if (precision === "bfloat16" && !module.bfloat16) {
+      throw new RuntimeError('precision "bfloat16"', {
+        problem: "this processor does not multiply it",
+        expected: "AVX-512 with BF16, or AMX",
+        hint: "use --precision float32",
+      });
+    }
+    return nativeExecutor(module, { threads: threads ?? availableParallelism(), precision, other });
+  }
+  if (engine === "auto" && precision === "float32") return other;
+  throw new RuntimeError(precision === "bfloat16" ? 'precision "bfloat16"' : 'executor "onednn"', {
+    problem: "needs the native module, which is not there",
     got: found.missing,
     hint: "npm run build-native makes it and says what it needs; --executor onnxruntime works everywhere",
   });
