@@ -6,6 +6,7 @@ import { checkGraph } from "./_check.js";
 import { type ExternalData, ExternalFiles, tensorFromProto } from "./_tensor.js";
 import { attributeTypes, dtypeFromOnnx, onnxTypeName, supportedOpsets } from "./dtype.js";
 import { maxProtobufBytes } from "./encode.js";
+import { moduleOfScopes, scopesKey } from "./import/scope.js";
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxValueInfo } from "./model.js";
 import {
   type AttributeProto,
@@ -118,7 +119,18 @@ class Decoder {
         scope,
       );
     if (++this.nodeCount > maxNodes) this.refuse("graph", `more than ${maxNodes} nodes`);
-    return [{ name: scope.prefix + n.name, opType: n.opType, domain, inputs, outputs, attributes }];
+    const module = moduleOfScopes(n.metadataProps.find((p) => p.key === scopesKey)?.value ?? "");
+    return [
+      {
+        name: scope.prefix + n.name,
+        opType: n.opType,
+        domain,
+        inputs,
+        outputs,
+        attributes,
+        ...(module === undefined ? {} : { module }),
+      },
+    ];
   }
 
   private inline(

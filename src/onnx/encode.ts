@@ -3,6 +3,7 @@ import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { GraphError } from "../common/errors.js";
 import { bytesPerElement, type Tensor } from "../common/tensor.js";
 import { attributeTypes, onnxTypeOf } from "./dtype.js";
+import { scopesKey, scopesOfModule } from "./import/scope.js";
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxValueInfo } from "./model.js";
 import {
   type AttributeProtoSchema,
@@ -57,6 +58,7 @@ const nodeProto = (n: OnnxNode): MessageInitShape<typeof NodeProtoSchema> => ({
   input: [...n.inputs],
   output: [...n.outputs],
   attribute: Object.entries(n.attributes).map(([name, a]) => attributeProto(name, a)),
+  ...(n.module === undefined ? {} : { metadataProps: [{ key: scopesKey, value: scopesOfModule(n.module) }] }),
 });
 
 const valueInfoProto = (v: OnnxValueInfo): MessageInitShape<typeof ValueInfoProtoSchema> => ({

@@ -6,6 +6,7 @@ import type { Value } from "../graph/value.js";
 import { NodeContext, type Pass, type StatisticsMode } from "./import/_context.js";
 import { fold } from "./import/fold.js";
 import { anonymous, type InitializerRole, isLayerWeight, roleOf, usesOf } from "./import/roles.js";
+import { moduleOfNode } from "./import/scope.js";
 import { separate } from "./import/separate.js";
 import { importTable } from "./import/table.js";
 import type { OnnxGraph, OnnxModel, OnnxNode } from "./model.js";
@@ -108,19 +109,9 @@ function inputOf(graph: OnnxGraph, isRead: (name: string) => boolean, file: stri
   return { name: image.name, batch: fixed(shape[0]), shape: shape.slice(1).map(fixed) };
 }
 
-/** "/layer1/layer1.0/conv1/Conv" → "layer1.0.conv1": PyTorch repeats the outer scope in the inner one's name. */
-export function moduleOfScope(nodeName: string): string {
-  const path: string[] = [];
-  for (const part of nodeName.split("/").slice(1, -1)) {
-    while (path.length > 0 && part.startsWith(`${path.at(-1)}.`)) path.pop();
-    path.push(part);
-  }
-  return path.join(".");
-}
-
 /** The module of an initializer, from its name or from the first node that reads it. */
 function moduleOf(name: string, reader: OnnxNode | undefined): string {
-  if (anonymous.test(name)) return moduleOfScope(reader?.name ?? "");
+  if (anonymous.test(name)) return moduleOfNode(reader);
   const dot = name.lastIndexOf(".");
   return dot < 0 ? "" : name.slice(0, dot);
 }
@@ -263,6 +254,7 @@ export function importOnnx(given: OnnxModel, options: ImportOptions): ImportedOn
       batchInFile: input.batch,
       inFile: (name) => before?.get(name) ?? null,
       value: lookUp,
+      sequences: new Map(),
       update: (name, v) => {
         if (!trained.has(name)) return;
         env.set(name, v);

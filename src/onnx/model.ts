@@ -20,6 +20,8 @@ export interface OnnxNode {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, OnnxAttribute>>;
+  /** Path of the module that it belongs to, where the exporter wrote it beside the node: "layer1.0.conv1". */
+  readonly module?: string;
 }
 
 export interface OnnxValueInfo {

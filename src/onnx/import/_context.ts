@@ -23,6 +23,8 @@ export interface Pass {
   value(name: string): Value | null;
   /** A new running statistic: read from now on under the same name. */
   update(buffer: string, value: Value): void;
+  /** Parts of a sequence by its name. */
+  readonly sequences: Map<string, readonly Value[]>;
   /** Outputs of a subgraph (If). */
   inline(graph: OnnxGraph): readonly Value[];
 }

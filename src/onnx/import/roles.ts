@@ -80,6 +80,11 @@ const fromConstantNode = /(^|\/)Constant(_\d+)?(_output_\d+)?$/;
 export const anonymous = /^(onnx::\w+_\d+|\d+|val_\d+)(\.\d+)?$/;
 
 const fills = (t: Tensor, x: number) => t.data.length > 0 && t.data.every((v: number | bigint) => Number(v) === x);
+/** Ones and zeros that stand for a norm without scale and bias: they have no name of their own. */
+export const isInert = (name: string, t: Tensor, reader: OnnxNode): boolean =>
+  ["BatchNormalization", "InstanceNormalization"].includes(reader.opType) &&
+  anonymous.test(name) &&
+  (fills(t, 0) || fills(t, 1));
 /** Additive masks hold 0 and large negative numbers, and nothing else. */
 const isMask = (t: FloatTensor) => t.data.every((v) => v === 0 || v <= -99) && t.data.some((v) => v !== 0);
 
@@ -164,12 +169,16 @@ export function roleOf(name: string, t: Tensor, { uses, input }: RoleContext): I
   if (t.dtype !== "float32" || fromConstantNode.test(name)) return "constant";
   const { weight, other } = reach(name, uses);
   if (weight) {
-    const inert = /^onnx::(Batch|Instance)Normalization_\d+$/.test(name) && (fills(t, 0) || fills(t, 1));
-    return inert ? "constant" : "parameter";
+    // A table of coordinates or frequencies that a small network of its own turns into weights.
+    const table =
+      namedConstant.test(name) && own.every((u) => ["MatMul", "Gemm"].includes(u.node.opType) && u.input === 0);
+    return table || (own.length > 0 && own.every((u) => isInert(name, t, u.node))) ? "constant" : "parameter";
   }
   if (!other || isMask(t)) return "constant";
   const onImage = own.every((u) => elementwise.has(u.node.opType) && u.node.inputs.includes(input));
   if (onImage) return "constant";
   if (namedParameter.test(name)) return "parameter";
+  // What a mask is put together from.
+  if (own.length > 0 && own.every((u) => u.node.opType === "ScatterND")) return "constant";
   return t.data.length > 1 && !namedConstant.test(name) ? "parameter" : "constant";
 }

@@ -6,6 +6,7 @@ import { linearTable } from "./linear.js";
 import { normTable } from "./norm.js";
 import { reduceTable } from "./reduce.js";
 import { resizeTable } from "./resize.js";
+import { sequenceTable } from "./sequence.js";
 import { shapeTable } from "./shape.js";
 import { spaceTable } from "./space.js";
 
@@ -13,6 +14,7 @@ export const importTable: ImportTable = {
   ...elementwiseTable,
   ...reduceTable,
   ...shapeTable,
+  ...sequenceTable,
   ...knownTable,
   ...spaceTable,
   ...normTable,
