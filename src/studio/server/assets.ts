@@ -1,5 +1,6 @@
-/** @file The built page, in memory: a request can name one of these files and nothing else on the disk. */
-import { readdir, readFile } from "node:fs/promises";
+/** @file The built page, in memory (WebAssembly apart, which is large and seldom asked for): a request can name one of these files and nothing else on the disk. */
+import { readFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -8,6 +9,8 @@ const types: Readonly<Record<string, string>> = {
   ".js": "text/javascript; charset=utf-8",
   ".css": "text/css; charset=utf-8",
   ".svg": "image/svg+xml",
+  ".mjs": "text/javascript; charset=utf-8",
+  ".wasm": "application/wasm",
 };
 
 export interface Asset {
@@ -34,7 +37,15 @@ export async function loadAssets(folder = builtPage()): Promise<ReadonlyMap<stri
   for (const name of names) {
     const type = types[extname(name)];
     if (type === undefined) continue;
-    found.set(name.replaceAll("\\", "/"), { type, bytes: new Uint8Array(await readFile(join(folder, name))) });
+    const read = () => new Uint8Array(readFileSync(join(folder, name)));
+    const kept = name.endsWith(".wasm") ? null : read();
+    const asset: Asset = {
+      type,
+      get bytes() {
+        return kept ?? read();
+      },
+    };
+    found.set(name.replaceAll("\\", "/"), asset);
   }
   return found;
 }

@@ -60,9 +60,10 @@ export function guard(options: {
   };
 }
 
-/** The page: nothing from elsewhere, nothing inline, no frames. */
+/** The page and its workers: nothing from elsewhere, nothing inline, no frames; WebAssembly may be compiled. */
 const pagePolicy =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
+  "connect-src 'self'; " +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** A file of a run, which may come from elsewhere: it styles itself and runs nothing. */

@@ -24,8 +24,15 @@ export function ComparePage({ ids, mode }: { ids: readonly string[]; mode: Mode 
   useEffect(() => {
     document.title = "Compare – metalr studio";
   }, []);
-  const ink = (i: number) => colors[mode][i % 8] ?? "";
-  const dash = (i: number) => (i < 8 ? {} : { dash: [6, 4] });
+  // Folds of one cross-validation share a colour where several are compared.
+  const families = [...new Set(runs.map(familyOf))];
+  const byFamily = families.length > 1 && families.length < runs.length;
+  const place = (i: number) => {
+    const run = runs[i];
+    return byFamily && run !== undefined ? families.indexOf(familyOf(run)) : i;
+  };
+  const ink = (i: number) => colors[mode][place(i) % 8] ?? "";
+  const dash = (i: number) => (place(i) < 8 ? {} : { dash: [6, 4] });
   const rates = overlay(runs, (r) => {
     const j = r.facts.groups.indexOf(shownGroup);
     return { x: Array.from(r.curves.steps), y: j < 0 ? [] : positive(r.curves.values[3 + j]) };
@@ -95,6 +102,8 @@ export function ComparePage({ ids, mode }: { ids: readonly string[]; mode: Mode 
     </>
   );
 }
+
+const familyOf = ({ facts: { summary: s } }: Followed): string => s.folds?.id ?? s.id;
 
 /** Rows over one x that has every point of every run; between its own points a run's value is carried along. */
 function overlay(

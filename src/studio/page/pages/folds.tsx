@@ -16,9 +16,9 @@ import type { List } from "../list.js";
 import { Confusion } from "../parts/confusion.js";
 import { Delete } from "../parts/delete.js";
 import { Jobs } from "../parts/jobs.js";
-import { percent, Scroll, State, Tile } from "../parts/words.js";
+import { Progress, percent, Scroll, State, Tile } from "../parts/words.js";
 import { linkTo } from "../route.js";
-import { rowsOf } from "../table.js";
+import { rowsOf, type TableRow } from "../table.js";
 import type { Mode } from "../theme.js";
 
 const chosen = {
@@ -107,7 +107,11 @@ export function FoldsPage({ id, list, mode }: { id: string; list: List; mode: Mo
         </p>
       )}
       <Jobs jobs={list.jobs.filter((j) => j.state === "failed" && j.runs.some((r) => runs.some((x) => x.id === r)))} />
-      {facts === null ? <p class="card empty">…</p> : <Facts facts={facts} mode={mode} />}
+      {facts === null || row === undefined ? (
+        <p class="card empty">…</p>
+      ) : (
+        <Facts facts={facts} row={row} mode={mode} />
+      )}
     </>
   );
 }
@@ -115,7 +119,7 @@ export function FoldsPage({ id, list, mode }: { id: string; list: List; mode: Mo
 const plusMinus = ({ mean, deviation }: Spread): string =>
   mean === null ? NONE : `${percent(mean)}${deviation === null ? "" : ` ± ${(100 * deviation).toFixed(1)}`}`;
 
-function Facts({ facts, mode }: { facts: FoldsFacts; mode: Mode }) {
+function Facts({ facts, row, mode }: { facts: FoldsFacts; row: TableRow; mode: Mode }) {
   const { pooled, spread, select, folds, ended } = facts;
   const leaky = select === "test" ? " (leaky)" : "";
   const images = pooled.selected ? `${pooled.selected.count} test images` : "after the first fold";
@@ -123,6 +127,9 @@ function Facts({ facts, mode }: { facts: FoldsFacts; mode: Mode }) {
   return (
     <>
       <section class="card" aria-label="All folds together">
+        <div class="bar">
+          <Progress run={row} />
+        </div>
         <dl class="tiles">
           <Tile name={`Accuracy, pooled${leaky}`} note={images}>
             {percent(pooled.selected?.accuracy)}
@@ -140,16 +147,16 @@ function Facts({ facts, mode }: { facts: FoldsFacts; mode: Mode }) {
           <Tile name="Time, all folds">{formatDuration(folds.reduce((sum, f) => sum + f.elapsedMs, 0))}</Tile>
         </dl>
       </section>
+      <FoldTable facts={facts} />
       <div class="charts">
-        <FoldTable facts={facts} />
         <Confusion
           shown={pooled.selected === null ? null : { title, evaluation: pooled.selected }}
           classes={facts.classes}
           mode={mode}
           waits="After the first fold has ended."
         />
+        <Rates facts={facts} />
       </div>
-      <Rates facts={facts} />
     </>
   );
 }
@@ -166,7 +173,7 @@ function FoldTable({ facts: { folds, pooled, spread, select } }: { facts: FoldsF
       <h2>Folds</h2>
       <p class="about">Test images of each fold, with the weights of the epoch {chosen[select]}.</p>
       <Scroll name="Folds">
-        <table class="figures">
+        <table class="figures folds">
           <thead>
             <tr>
               {["fold", "state", "epoch", "validation", "accuracy", "balanced", "AUC", "loss", "time"].map((name) => (
@@ -219,7 +226,8 @@ function FoldTable({ facts: { folds, pooled, spread, select } }: { facts: FoldsF
 function Rates({ facts: { folds, groups } }: { facts: FoldsFacts }) {
   return (
     <section class="card">
-      <h2>Learning rate of each layer group at the end of each fold</h2>
+      <h2>Rate of each layer group</h2>
+      <p class="about">After the last step of each fold.</p>
       <Scroll name="Rates">
         <table class="figures">
           <thead>

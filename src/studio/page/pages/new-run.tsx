@@ -15,6 +15,7 @@ const names: Readonly<Record<string, string>> = {
   maxEpoch: "Epochs",
   hyperLr: "Hyper learning rate",
   std: "Deviation",
+  ema: "Averaged weights (EMA)",
 };
 
 /** "batchSize" → "Batch size". */

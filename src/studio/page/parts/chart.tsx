@@ -106,12 +106,13 @@ function optionsOf(
   };
 }
 
-/** Last value that is known at or before a place. */
-const valueAt = (line: Line, index: number): number | null => {
-  for (let i = Math.min(index, line.values.length - 1); i >= 0; i--) {
+/** The value at a place; the last one before it where values stand far apart, or where no place is pointed at. */
+const valueAt = (line: Line, index: number | null): number | null => {
+  const last = line.values.length - 1;
+  for (let i = Math.min(index ?? last, last); i >= 0; i--) {
     const v = line.values[i];
     if (v !== null && v !== undefined) return v;
-    if (!line.points) return null;
+    if (!line.points && index !== null) return null;
   }
   return null;
 };
@@ -216,7 +217,7 @@ export function Chart(p: ChartProps) {
                   />
                 </svg>
                 <span class="name">{line.name}</span>
-                <span class="value">{p.format(valueAt(line, shownAt))}</span>
+                <span class="value">{p.format(valueAt(line, index))}</span>
               </button>
             </li>
           ))}

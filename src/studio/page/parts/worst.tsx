@@ -81,7 +81,6 @@ function Picture({ id, index }: { id: string; index: number | null }) {
       alt=""
       width={144}
       height={144}
-      loading="lazy"
       onError={() => setFailed(true)}
     />
   );
