@@ -9,23 +9,13 @@ const root = fileURLToPath(new URL("..", import.meta.url));
  * @returns {Promise<void>}
  */
 export async function buildPage({ outDir = join(root, "dist", "studio", "site") } = {}) {
-  const { build } = await import("vite");
-  await build({
-    configFile: false,
-    root: join(root, "src", "studio", "page"),
-    base: "./",
-    logLevel: "warn",
-    publicDir: false,
-    oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-    build: {
-      outDir,
-      emptyOutDir: true,
-      target: "es2022",
-      // The policy of the page allows nothing inline.
-      assetsInlineLimit: 0,
-      modulePreload: false,
-      cssCodeSplit: false,
-      reportCompressedSize: false,
-    },
-  });
+  const { build, mergeConfig } = await import("vite");
+  const { webConfig } = await import("./build-web.mjs");
+  await build(
+    mergeConfig(webConfig(), {
+      root: join(root, "src", "studio", "page"),
+      oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+      build: { outDir, cssCodeSplit: false },
+    }),
+  );
 }

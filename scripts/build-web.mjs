@@ -8,6 +8,15 @@ export const webConfig = () => ({
   logLevel: "warn",
   publicDir: false,
   // ONNX Runtime without its WebAssembly glue inside: the glue is also the script of its threads, so it has to be a file.
+  plugins: [
+    {
+      // The threads that prepare images on Node: a browser's worker does it by itself, so their script is no file of the page.
+      name: "metalr-no-node-threads",
+      generateBundle(_, bundle) {
+        for (const file of Object.keys(bundle)) if (file.endsWith(".ts")) delete bundle[file];
+      },
+    },
+  ],
   resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
   worker: {
     format: "es",
@@ -23,5 +32,6 @@ export const webConfig = () => ({
     reportCompressedSize: false,
     // Warns of sizes that are known, measured by a test and mostly ONNX Runtime's.
     chunkSizeWarningLimit: 4000,
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
 });

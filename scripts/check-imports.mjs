@@ -116,8 +116,9 @@ export function objection(file, target) {
     if (isBuiltin(target) || nodePackages.some((p) => p.test(target))) {
       if (!onNode(from))
         return `src/${from} may not import ${target} (Node only: platform/node, cli, studio/server and index.ts)`;
-    } else if (/^onnxruntime-/.test(target) && !(from === "runtime" && target === "onnxruntime-common")) {
+    } else if (/^onnxruntime-(?!.*\?url$)/.test(target) && !(from === "runtime" && target === "onnxruntime-common")) {
       // onnxruntime-common is the API that both share: the runtime knows it, and is given the module that implements it.
+      // "…?url" is the address of a file and no code.
       if (!from.startsWith("platform/") && !onNode(from)) {
         return `src/${from} may not import ${target} (ONNX Runtime stands behind an interface; platform/node and platform/web bring it)`;
       }

@@ -20,6 +20,7 @@ const left: ReadonlySet<string> = new Set([
   "workers",
   "threads",
   "device",
+  "executor",
 ]);
 
 let job: Job | null = null;
@@ -36,7 +37,7 @@ const handlers: { readonly [N in RequestName]: (ask: Requests[N]["ask"]) => Prom
     job = new Job(setup, (event) => post({ event }));
     return null;
   },
-  fields: async () => trainFields(left),
+  fields: async () => trainFields(left).filter((f) => f.heading !== "Segmentation"), // the page shows images with labels
   check: async (values: TrainValues) => fieldErrors(values),
   async open(files) {
     await current().open(files);

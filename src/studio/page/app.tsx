@@ -7,6 +7,7 @@ import { FoldsPage } from "./pages/folds.js";
 import { NewRunPage } from "./pages/new-run.js";
 import { RunPage } from "./pages/run.js";
 import { RunsPage } from "./pages/runs.js";
+import { PrivatePage } from "./private/page.js";
 import { linkTo, type Route, useRoute } from "./route.js";
 import { type Mode, useTheme } from "./theme.js";
 
@@ -40,6 +41,7 @@ export function App() {
         <nav aria-label="Pages">
           {link(linkTo.runs, "Runs", route.page === "runs")}
           {link(linkTo.new, "New run", route.page === "new")}
+          {link(linkTo.private, "Private fine-tune", route.page === "private")}
         </nav>
         <button
           type="button"
@@ -66,6 +68,7 @@ function Page({ route, list, mode }: { route: Route; list: List; mode: Mode }) {
   if (route.page === "comparison") return <ComparisonPage id={route.id} list={list} />;
   if (route.page === "compare") return <ComparePage ids={route.ids} mode={mode} />;
   if (route.page === "new") return <NewRunPage list={list} />;
+  if (route.page === "private") return <PrivatePage mode={mode} />;
   return <RunsPage list={list} mode={mode} />;
 }
 

@@ -7,13 +7,14 @@ export type Route =
   | { readonly page: "folds"; readonly id: string }
   | { readonly page: "comparison"; readonly id: string }
   | { readonly page: "compare"; readonly ids: readonly string[] }
-  | { readonly page: "new" };
+  | { readonly page: "new" }
+  | { readonly page: "private" };
 
 export function parseRoute(hash: string): Route {
   const [, page = "", rest = ""] = hash.split("/");
   if ((page === "run" || page === "folds" || page === "comparison") && /^\w+$/.test(rest)) return { page, id: rest };
   if (page === "compare") return { page: "compare", ids: rest.split(",").filter((id) => /^\w+$/.test(id)) };
-  return page === "new" ? { page: "new" } : { page: "runs" };
+  return page === "new" || page === "private" ? { page } : { page: "runs" };
 }
 
 export const linkTo = {
@@ -23,6 +24,7 @@ export const linkTo = {
   comparison: (id: string) => `#/comparison/${id}`,
   compare: (ids: readonly string[]) => `#/compare/${ids.join(",")}`,
   new: "#/new",
+  private: "#/private",
 };
 
 export function useRoute(): Route {

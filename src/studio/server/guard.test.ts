@@ -41,7 +41,7 @@ describe("the token", () => {
     const answer = await fetch(studio.url);
     expect(answer.status).toBe(200);
     const policy = answer.headers.get("content-security-policy") ?? "";
-    expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self';");
+    expect(policy).toContain("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self';");
     expect(policy).not.toContain("unsafe");
     expect(answer.headers.get("referrer-policy")).toBe("no-referrer");
     expect(answer.headers.get("cross-origin-embedder-policy")).toBe("require-corp");

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import type { StoredRun } from "../../../web/protocol.js";
 import { percent, Scroll } from "../parts/words.js";
-import type { Session } from "./session.js";
+import { session } from "./session.js";
 
 /** Files of a finished run that a person may want. */
 const files = [
@@ -13,12 +13,10 @@ const files = [
 
 export function Kept({
   runs,
-  session,
   busy,
   canResume,
 }: {
   runs: readonly StoredRun[];
-  session: Session;
   busy: boolean;
   /** Data are open, which a run needs to go on. */
   canResume: boolean;

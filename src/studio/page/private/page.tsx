@@ -1,16 +1,17 @@
 /** @file "Private fine-tune": data and weights are opened, trained on and kept by the browser; nothing leaves the machine. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { MetalrError } from "../../../common/errors.js";
 import { unpackError } from "../../../platform/thread-errors.js";
 import { hasWebGpu } from "../../../platform/web/web-gpu.js";
 import { formatCount } from "../../../records/format.js";
+import { State } from "../parts/words.js";
 import type { Mode } from "../theme.js";
 import { Choose } from "./choose.js";
 import { Field } from "./field.js";
 import { Kept } from "./kept.js";
 import { LiveView } from "./live.js";
 import { SeenData, SeenNetwork } from "./seen.js";
-import { initial, Session, type State } from "./session.js";
+import { initial, type State as SessionState, session } from "./session.js";
 
 /** What most people choose; the rest waits under its heading. */
 const first = ["method", "maxEpoch", "batchSize", "imageSize", "lr", "model"];
@@ -19,17 +20,15 @@ const always = Promise.resolve();
 
 /** @param allowed resolves when workers may be started: where a service worker has to guard them first */
 export function PrivatePage({ mode, allowed = always }: { mode: Mode; allowed?: Promise<unknown> }) {
-  const [state, setState] = useState<State>(initial);
+  const [state, setState] = useState<SessionState>(initial);
   const [gpu, setGpu] = useState(false);
   const [refused, setRefused] = useState<string | null>(null);
-  const held = useRef<Session | null>(null);
-  held.current ??= new Session(setState);
-  const session = held.current;
   useEffect(() => {
     document.title = "Private fine-tune – metalr";
+    const deaf = session.listen(setState);
     void session.begin(allowed);
     void hasWebGpu().then(setGpu);
-    return () => session.end();
+    return deaf;
   }, []);
   const { live, look, errors, fields, values } = state;
   const busy = session.busy;
@@ -54,6 +53,7 @@ export function PrivatePage({ mode, allowed = always }: { mode: Mode; allowed?: 
     event.preventDefault();
     void navigator.storage?.persist?.();
     void session.start(new Date());
+    scrollTo(0, 0);
   };
   const method = values["method"] || "metalr";
   const shown = fields.filter((f) => f.method === null || f.method === method);
@@ -77,6 +77,41 @@ export function PrivatePage({ mode, allowed = always }: { mode: Mode; allowed?: 
           <span aria-hidden="true">✓</span> nothing leaves this machine
         </span>
       </div>
+      {live === null ? null : (
+        <section class="training" aria-label="Training">
+          <div class="title">
+            <h2>{live.folder}</h2>
+            <State state={live.state === "finished" ? "finished" : busy ? "running" : "stopped"} />
+            <span class="grow" />
+            {busy ? (
+              <button
+                type="button"
+                class="stop"
+                disabled={live.state === "stopping"}
+                onClick={() => void session.stop()}
+              >
+                {live.state === "stopping" ? "Stopping …" : "Stop"}
+              </button>
+            ) : null}
+            {live.state === "stopped" && state.data !== null ? (
+              <button type="button" class="primary" onClick={() => void session.resume(live.folder)}>
+                Resume
+              </button>
+            ) : null}
+            {live.state === "finished" ? (
+              <>
+                <button type="button" class="primary" onClick={() => void session.download(live.folder, "model.onnx")}>
+                  Download model (.onnx)
+                </button>
+                <button type="button" onClick={() => void session.download(live.folder, "model.safetensors")}>
+                  Weights (.safetensors)
+                </button>
+              </>
+            ) : null}
+          </div>
+          <LiveView live={live} mode={mode} />
+        </section>
+      )}
       <div class="columns">
         <div class="fields">
           <section class="card" aria-label="Data">
@@ -174,35 +209,9 @@ export function PrivatePage({ mode, allowed = always }: { mode: Mode; allowed?: 
               The page is not isolated (COOP and COEP headers): one thread computes, several times slower.
             </p>
           )}
-          {busy ? (
-            <button
-              type="button"
-              class="stop large"
-              disabled={live?.state === "stopping"}
-              onClick={() => void session.stop()}
-            >
-              {live?.state === "stopping" ? "Stopping after this step …" : "Stop"}
-            </button>
-          ) : (
-            <button type="submit" class="primary large" disabled={!ready}>
-              Start
-            </button>
-          )}
-          {live?.state === "stopped" && state.data !== null && !busy ? (
-            <button type="button" class="large" onClick={() => void session.resume(live.folder)}>
-              Resume
-            </button>
-          ) : null}
-          {live?.state === "finished" ? (
-            <div class="row">
-              <button type="button" onClick={() => void session.download(live.folder, "model.onnx")}>
-                Download model (.onnx)
-              </button>
-              <button type="button" onClick={() => void session.download(live.folder, "model.safetensors")}>
-                Weights (.safetensors)
-              </button>
-            </div>
-          ) : null}
+          <button type="submit" class="primary large" disabled={!ready}>
+            Start
+          </button>
           {state.trained === null ? null : <p class="about">Computed by {state.trained.executor}.</p>}
           <p class="muted" role="status">
             {live === null ? (state.ready ? "Ready." : "Getting ready …") : statusOf[live.state]}
@@ -214,8 +223,7 @@ export function PrivatePage({ mode, allowed = always }: { mode: Mode; allowed?: 
           )}
         </aside>
       </div>
-      {live === null ? null : <LiveView live={live} mode={mode} />}
-      <Kept runs={state.runs} session={session} busy={busy} canResume={state.data !== null} />
+      <Kept runs={state.runs} busy={busy} canResume={state.data !== null} />
     </form>
   );
 }

@@ -66,6 +66,7 @@ const worded = (error: unknown): string =>
 /** Holds the state and changes it; the page draws what it is told. */
 export class Session {
   private state: State = initial;
+  private begun = false;
   private trainer: Trainer | null = null;
   private buffer: CurveBuffer | null = null;
   private lastStep = 0;
@@ -73,15 +74,26 @@ export class Session {
   private drawing = false;
   private looks = 0;
 
-  constructor(private readonly tell: (state: State) => void) {}
+  private told: ((state: State) => void) | null = null;
+
+  /** Tells how it stands, now and whenever that changes. @returns what ends it; the training itself goes on */
+  listen(tell: (state: State) => void): () => void {
+    this.told = tell;
+    tell(this.state);
+    return () => {
+      if (this.told === tell) this.told = null;
+    };
+  }
 
   private set(change: Partial<State>): void {
     this.state = { ...this.state, ...change };
-    this.tell(this.state);
+    this.told?.(this.state);
   }
 
   /** Starts the worker. @param allowed resolves when the page may start it */
   async begin(allowed: Promise<unknown>): Promise<void> {
+    if (this.begun) return;
+    this.begun = true;
     await this.attempt(async () => {
       await allowed;
       await this.openWorker();
@@ -98,11 +110,6 @@ export class Session {
     });
     this.trainer = trainer;
     this.set({ fields: await trainer.fields(), runs: await trainer.runs() });
-  }
-
-  end(): void {
-    this.trainer?.close();
-    this.trainer = null;
   }
 
   private get worker(): Trainer {
@@ -339,3 +346,6 @@ export class Session {
     });
   }
 }
+
+/** The one training of this page; it goes on while other pages of the studio are shown. */
+export const session = new Session();
