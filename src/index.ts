@@ -2,6 +2,7 @@
  * @file metalr for Node: open a network and data, fine-tune with one learning rate per layer, use the result. The layers under it are
  * entries of their own: metalr/graph, metalr/ops, metalr/autodiff, metalr/compile, metalr/runtime.
  */
+import type { WindowOption } from "./data/dicom/read.js";
 import { openDataset as openStored } from "./data/open.js";
 import type { Dataset } from "./data/types.js";
 import { isOnnx, openModel as openNamed } from "./models/open.js";
@@ -87,6 +88,14 @@ export interface OpenDatasetOptions {
   readonly classes?: readonly string[];
   /** CSV with the group (patient, video) of every image: fold,index,group. */
   readonly groupsFile?: string;
+  /** Instead of such a file: the group of an image by its number and name ("fold 2, frame 17", or its path). */
+  readonly groups?: (index: number, name: string) => string;
+  /** CSV with the labels of a folder of images or DICOM files: path or SOPInstanceUID, label, perhaps split or fold, and group. */
+  readonly labelsFile?: string;
+  /** Which grey values of DICOM files become black and white; default "file": the window that each file brings along. */
+  readonly window?: WindowOption;
+  /** What pseudonyms of patients in DICOM files are made with; default from the content of the first file. */
+  readonly salt?: string;
   /** Decoded images kept in memory, in bytes; default 256 MiB. */
   readonly cacheBytes?: number;
 }

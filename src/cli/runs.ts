@@ -6,6 +6,7 @@ import { join } from "../records/files.js";
 import { foldFolders, kindOfFolder, readRunInfo } from "../records/read.js";
 import type { Context } from "./command.js";
 import { choice, path, whole } from "./options.js";
+import { openAlike, openingOf } from "./train/plan.js";
 import { findReleasedData } from "./train/released.js";
 import { storedOptions } from "./train/stored.js";
 
@@ -58,9 +59,10 @@ export async function dataOfRun(
   named: string | undefined,
 ): Promise<Dataset> {
   const { platform } = context;
-  if (named !== undefined) return openDataset(named, { platform });
   const info = await readRunInfo(platform.files, folder);
   const options = storedOptions(info);
+  if (named !== undefined)
+    return options === null ? openDataset(named, { platform }) : openAlike(named, options, platform);
   const path = options?.data ?? (options && (await findReleasedData(platform.files)));
   if (!path || (await platform.files.kind(path)) === "missing") {
     throw new FileError(path ?? info.data.name, {
@@ -70,5 +72,5 @@ export async function dataOfRun(
       hint: "say where the images are: -d PATH",
     });
   }
-  return openDataset(path, { platform });
+  return openDataset(path, { platform, ...(options && (await openingOf(options, platform))) });
 }

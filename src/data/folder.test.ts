@@ -36,6 +36,14 @@ function make(files: Record<string, string | Uint8Array | null>): string {
 
 const open = (folder: string, classes?: string[]) => openDataset(folder, { platform, ...(classes && { classes }) });
 
+test("a folder and its labels in a file elsewhere", async () => {
+  const folder = make({ "a/1.png": null, "a/2.png": null, "b/3.png": null });
+  const table = make({ "labels.csv": "path,label,group\na/1.png,sick,p1\nb/3.png,well,p2\n" });
+  const data = await openDataset(folder, { platform, labelsFile: join(table, "labels.csv") });
+  expect([data.count, data.classes, data.groups]).toEqual([2, ["sick", "well"], ["p1", "p2"]]);
+  expect(data.imageName(1)).toBe("b/3.png");
+});
+
 describe("folders", () => {
   test("one for each class, pictures inside in folders of their own, hidden files ignored", async () => {
     const d = await open(

@@ -7,7 +7,7 @@ import { memorySource } from "../formats/bytes.js";
 import { nodePlatform } from "../platform/node/index.js";
 import { datasetFromArrays } from "./arrays.js";
 import { parseCsv } from "./csv.js";
-import { withGroups } from "./groups.js";
+import { groupedBy, withGroups } from "./groups.js";
 import { openDataset } from "./open.js";
 import type { Dataset } from "./types.js";
 
@@ -125,5 +125,21 @@ describe("CSV", () => {
       }),
       { seed: 4 },
     );
+  });
+});
+
+describe("groups from a function", () => {
+  test("by number and name", async () => {
+    const data = groupedBy(await folds(), (index, name) => `${name.split(",")[0]}/${index % 2}`);
+    expect(data.groups?.[0]).toBe(`${data.imageName(0).split(",")[0]}/0`);
+    expect(data.groups?.length).toBe(data.count);
+  });
+
+  test("which gives something else", async () => {
+    const data = await folds();
+    expect(() => groupedBy(data, (i) => (i === 1 ? "" : "a"))).toThrow(
+      "the function gave no group for image 1\n  expected a text that is not empty\n  got      an empty one",
+    );
+    expect(() => groupedBy(data, () => undefined as unknown as string)).toThrow("got      undefined"); // JavaScript's types
   });
 });

@@ -64,6 +64,24 @@ export async function withGroups(
   return { ...dataset, groups: known };
 }
 
+/**
+ * The same data set with the groups that a function gives.
+ * @param groupOf an image's group by its number and name
+ * @throws {DataError} a group that is no text, or empty
+ */
+export function groupedBy(dataset: Dataset, groupOf: (index: number, name: string) => string): Dataset {
+  const groups = Array.from({ length: dataset.count }, (_, i) => {
+    const group: unknown = groupOf(i, dataset.imageName(i)); // JavaScript may give anything
+    if (typeof group === "string" && group !== "") return group;
+    throw new DataError(dataset.name, {
+      problem: `the function gave no group for image ${i}`,
+      expected: "a text that is not empty",
+      got: typeof group === "string" ? "an empty one" : typeof group,
+    });
+  });
+  return { ...dataset, groups };
+}
+
 const missingColumns = (table: Table): DataError =>
   new DataError(table.name, {
     problem: "has not the columns of a groups table",

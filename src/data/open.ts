@@ -1,13 +1,13 @@
 /** @file `openDataset`: a path becomes a data set, by what the file or folder holds and not by its ending. */
-import { DataError, FileError } from "../common/errors.js";
+import { DataError, FileError, UsageError } from "../common/errors.js";
 import { describeContent } from "../formats/sniff.js";
 import { isZip, openFile, openZip, type ZipEntry } from "../formats/zip.js";
 import type { ByteSource, Platform } from "../platform/types.js";
 import { datasetFromArrays } from "./arrays.js";
 import { columnOf, readCsv } from "./csv.js";
-import { looksLikeDicom } from "./dicom/read.js";
+import { looksLikeDicom, type WindowOption } from "./dicom/read.js";
 import { fromFiles, openFolder } from "./folder.js";
-import { pathColumns, withGroups } from "./groups.js";
+import { groupedBy, pathColumns, withGroups } from "./groups.js";
 import { niftiEnding } from "./nifti/pairs.js";
 import { npzSource } from "./npz.js";
 import { pickleSource } from "./pickle.js";
@@ -21,6 +21,20 @@ export interface OpenOptions {
   readonly classes?: readonly string[];
   /** CSV with the group of every image, as `withGroups` reads it. */
   readonly groupsFile?: string;
+  /** Instead of such a file: the group of an image by its number and name. */
+  readonly groups?: (index: number, name: string) => string;
+  /**
+   * For a folder of images or DICOM files: CSV with their labels, by path inside the folder or, for DICOM, by SOPInstanceUID; perhaps
+   * also split or fold, and group. Default: the one such table in a folder of DICOM files, else the folders are the classes.
+   */
+  readonly labelsFile?: string;
+  /** For DICOM files: which grey values become black and white; default "file", the window that each file brings along. */
+  readonly window?: WindowOption;
+  /**
+   * For DICOM files: what patients' pseudonyms are made with, to keep to yourself; default from the content of the first file. Data sets
+   * opened with the same salt have the same groups for the same patients.
+   */
+  readonly salt?: string;
   /** Decoded images of folders kept for `image`, in bytes; default 256 MiB. (Batches keep their own: `PreparerOptions.cacheBytes`.) */
   readonly cacheBytes?: number;
 }
@@ -34,6 +48,15 @@ export interface OpenOptions {
  */
 export async function openDataset(path: string, options: OpenOptions): Promise<Dataset> {
   const dataset = await openAny(path, options);
+  if (options.groups !== undefined) {
+    if (options.groupsFile !== undefined) {
+      throw new UsageError(path, {
+        problem: "has groups from a file and from a function",
+        hint: "leave one of them out",
+      });
+    }
+    return groupedBy(dataset, options.groups);
+  }
   if (options.groupsFile === undefined) return dataset;
   const source = await options.platform.files.open(options.groupsFile);
   try {
@@ -49,17 +72,33 @@ async function openAny(path: string, options: OpenOptions): Promise<Dataset> {
   const folderOptions = { platform, classes, cacheBytes: options.cacheBytes ?? 256 * 1024 * 1024 };
   const openDicom = async (): Promise<Dataset> => {
     const { openDicomDataset } = await import("./dicom/open.js"); // only where it is needed
-    return openDicomDataset(path, platform, classes === null ? {} : { classes });
+    const { labelsFile, window, salt } = options;
+    return openDicomDataset(path, platform, {
+      ...(classes !== null && { classes }),
+      ...(labelsFile !== undefined && { labelsFile }),
+      ...(window !== undefined && { image: { window } }),
+      ...(salt !== undefined && { salt }),
+    });
   };
   if ((await platform.files.kind(path)) === "folder") {
     const volumes = await import("./nifti/dataset.js"); // only where it may be needed
     const pairs = await volumes.pairFolders(path, platform.files, (name) => niftiEnding.test(name));
     if (pairs !== null) return volumes.openNiftiDataset(path, pairs, platform, classes);
-    return (await startsWith(platform.files, path, looksLikeDicom)) ? openDicom() : openFolder(path, folderOptions);
+    if (await startsWith(platform.files, path, looksLikeDicom)) return openDicom();
+    refuse(options, ["window", "salt"], "no DICOM files", path);
+    if (options.labelsFile === undefined) return openFolder(path, folderOptions);
+    const table = await platform.files.open(options.labelsFile);
+    try {
+      return await fromFiles(path, tableImages(await readCsv(table, platform), path), folderOptions);
+    } finally {
+      await table.close();
+    }
   }
   const source = await openFile(path, platform.files);
   try {
     const head = await source.read(0, Math.min(source.size, 4096));
+    if (looksLikeDicom(head)) return await openDicom();
+    refuse(options, ["labelsFile", "window", "salt"], "neither a folder nor DICOM files", path);
     if (isZip(head)) return await openArchive(source, path, platform, classes);
     if (isPickle(head))
       return await datasetFromArrays(pickleSource(await source.read(0, source.size), path, path, classes));
@@ -67,12 +106,41 @@ async function openAny(path: string, options: OpenOptions): Promise<Dataset> {
       const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
       return await fromFiles(path, tableImages(await readCsv(source, platform), folder), folderOptions);
     }
-    if (looksLikeDicom(head)) return await openDicom();
     throw new FileError(path, {
       problem: "is not a data set that is read here",
       expected: "a pickle of (X, y), .npz, a zip of these, a folder of images or DICOM files, or a CSV with path,label",
       got: describeContent(head),
     });
+  } finally {
+    await source.close();
+  }
+}
+
+/** An option that would be ignored in silence is a misunderstanding. */
+function refuse(
+  options: OpenOptions,
+  names: readonly ("labelsFile" | "window" | "salt")[],
+  why: string,
+  path: string,
+): void {
+  const name = names.find((n) => options[n] !== undefined);
+  if (name === undefined) return;
+  const words = {
+    labelsFile: "a labels file (--labels-file)",
+    window: "a window (--window)",
+    salt: "a salt (--salt-file)",
+  };
+  throw new UsageError(path, { problem: `is ${why}: ${words[name]} has no meaning`, hint: "leave it out" });
+}
+
+/** True for a DICOM file, and for a folder that holds such files. */
+export async function holdsDicom(path: string, { files }: Platform): Promise<boolean> {
+  const kind = await files.kind(path);
+  if (kind === "folder") return startsWith(files, path, looksLikeDicom);
+  if (kind === "missing") return false;
+  const source = await openFile(path, files);
+  try {
+    return looksLikeDicom(await source.read(0, Math.min(source.size, 4096)));
   } finally {
     await source.close();
   }

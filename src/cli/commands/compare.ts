@@ -118,7 +118,7 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
         ? null
         : await testElsewhere(
             context,
-            { path: given.externalTest, executor: await executorOf(context, given), signal },
+            { path: given.externalTest, given, executor: await executorOf(context, given), signal },
             finished,
           );
     progress.close();

@@ -2,8 +2,9 @@
 
 import { FileError, UsageError } from "../../common/errors.js";
 import { type NiftiImage, niftiEnding, openNiftiImage } from "../../data/nifti/pairs.js";
-import { openDataset } from "../../data/open.js";
+import { holdsDicom, openDataset } from "../../data/open.js";
 import { join, picturesIn, visible } from "../../data/walk.js";
+import type { RunInfo } from "../../records/schema.js";
 import { segmentImages } from "../../records/segment-run.js";
 import type { ImageSource, OpenedRun, Predictions } from "../../records/train-options.js";
 import { imagesFromFiles, openRun, predictRun } from "../../records/use-run.js";
@@ -12,14 +13,15 @@ import { csvLine } from "../csv.js";
 import { path, section } from "../options.js";
 import { sharedFlags, singleRun } from "../runs.js";
 import { executorOf, type SpeedChoice, speedFlags } from "../speed.js";
+import { storedOptions } from "../train/stored.js";
 
 export const predict = defineCommand({
   name: "predict",
   summary: "Class probabilities of images as CSV",
   description:
     "Predicts images with the network of a run and writes a CSV with one row an image: its name, the most probable class, and the\n" +
-    "probability of every class. Images are files, folders of files, or one data set (.npz, pickle, CSV); labels are not needed\n" +
-    "for files and folders. A run of a segmentation takes NIfTI volumes and writes label volumes with their geometry into --out.",
+    "probability of every class. Images are files, folders of files, DICOM files, or one data set (.npz, pickle, CSV); labels are\n" +
+    "not needed for files and folders. A run of a segmentation takes NIfTI volumes and writes label volumes with their geometry into --out.",
   args: {
     run: one("run folder"),
     images: many("image files, folders of images, or one data set"),
@@ -49,7 +51,7 @@ export const predict = defineCommand({
     const folder = await singleRun(context, args.run);
     const opened = await openRun(folder, { platform, weights: options.weights ?? "selected" });
     if (opened.model.task === "segmentation") return segment(context, opened, args.images, options);
-    const images = await openImages(context, args.images);
+    const images = await openImages(context, args.images, opened.info);
     const executor = await executorOf(context, options);
     const predictions = await predictRun(folder, images, {
       platform,
@@ -125,7 +127,13 @@ async function openVolumes({ platform }: Context, paths: readonly string[]): Pro
 
 const dataEndings = /\.(npz|npy|pkl|pickle|p|zip|csv|tsv)(\.\d{3,})?$/i;
 
-async function openImages({ platform }: Context, paths: readonly string[]): Promise<ImageSource> {
+async function openImages({ platform }: Context, paths: readonly string[], info: RunInfo): Promise<ImageSource> {
+  const [first = ""] = paths;
+  if (paths.length === 1 && (await holdsDicom(first, platform))) {
+    const { openDicomDataset } = await import("../../data/dicom/open.js"); // only where it is needed
+    const window = storedOptions(info)?.window; // grey values become what they were in training
+    return openDicomDataset(first, platform, { unlabelled: true, ...(window !== undefined && { image: { window } }) });
+  }
   const data = paths.find((p) => dataEndings.test(p));
   if (data !== undefined) {
     if (paths.length === 1) return openDataset(data, { platform });

@@ -1,19 +1,25 @@
 /** @file The selected networks of a comparison on images from elsewhere; kept beside each run, so that nothing is done twice. */
-import { openDataset } from "../../data/open.js";
 import type { FinishedCell, FinishedComparison } from "../../records/compare.js";
 import { join } from "../../records/files.js";
 import { evaluateRun } from "../../records/use-run.js";
 import type { Executor } from "../../runtime/types.js";
 import type { Context } from "../command.js";
+import { openAlike } from "../train/plan.js";
+import type { CompareFlags } from "./flags.js";
 
 /** Accuracy of every cell on the other data set. @throws {DataError} other classes than the runs' */
 export async function testElsewhere(
   context: Context,
-  o: { readonly path: string; readonly executor: Executor; readonly signal: AbortSignal },
+  o: {
+    readonly path: string;
+    readonly given: CompareFlags;
+    readonly executor: Executor;
+    readonly signal: AbortSignal;
+  },
   { cells }: FinishedComparison,
 ): Promise<{ readonly name: string; readonly accuracy: ReadonlyMap<FinishedCell, number> }> {
   const { platform } = context;
-  const dataset = await openDataset(o.path, { platform });
+  const dataset = await openAlike(o.path, o.given, platform);
   const accuracy = new Map<FinishedCell, number>();
   try {
     for (const cell of cells) {

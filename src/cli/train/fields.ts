@@ -27,7 +27,13 @@ export interface TrainField {
 export type TrainValues = Readonly<Record<string, string>>;
 
 /** Paths of files that have to be there; "none" stands for no weights. */
-export const filePaths: ReadonlySet<string> = new Set(["data", "pretrainedPath", "groupsFile"]);
+export const filePaths: ReadonlySet<string> = new Set([
+  "data",
+  "pretrainedPath",
+  "groupsFile",
+  "labelsFile",
+  "saltFile",
+]);
 
 const specs: readonly (readonly [string, OptionSpec<unknown>])[] = Object.entries(trainFlags);
 

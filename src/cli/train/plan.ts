@@ -1,7 +1,7 @@
 /** @file What `metalr train` is going to do, from its options: data, runs, network, method, transforms. */
 import { DataError, FileError, UsageError } from "../../common/errors.js";
 import { type MetaImages, metaImages } from "../../data/meta.js";
-import { openDataset } from "../../data/open.js";
+import { holdsDicom, type OpenOptions, openDataset } from "../../data/open.js";
 import { planSplits } from "../../data/splits.js";
 import type { Dataset, Normalization, Split } from "../../data/types.js";
 import type { Method } from "../../methods/types.js";
@@ -56,10 +56,7 @@ export async function planTraining(
   const data = given.data ?? (await findReleasedData(platform.files));
   if (data === null) throw noData();
   const weights = await chooseWeights(given, platform);
-  const dataset = await openDataset(data, {
-    platform,
-    ...(given.groupsFile !== undefined && { groupsFile: given.groupsFile }),
-  });
+  const dataset = await openDataset(data, { platform, ...(await openingOf(given, platform)) });
   refuseForeign(given, dataset);
   const segments = dataset.segmentation !== undefined;
   if (dataset.imageShape.depth !== undefined && !segments) {
@@ -146,7 +143,7 @@ async function openMeta(given: TrainFlags, data: Dataset, platform: Platform): P
       hint: "--meta-data takes train, split, or the path of labelled images",
     });
   }
-  const from = await openDataset(metaData, { platform });
+  const from = await openAlike(metaData, given, platform);
   try {
     return metaImages(data, from);
   } catch (error) {
@@ -154,6 +151,36 @@ async function openMeta(given: TrainFlags, data: Dataset, platform: Platform): P
     throw error;
   }
 }
+
+type Opening = Pick<TrainFlags, "groupsFile" | "labelsFile" | "window" | "saltFile">;
+
+/** What opening the images needs beside their path. @throws {FileError} no such salt file; @throws {UsageError} an empty one */
+export async function openingOf(given: Opening, platform: Platform): Promise<Omit<OpenOptions, "platform">> {
+  const { groupsFile, labelsFile, window, saltFile } = given;
+  const salt = saltFile === undefined ? undefined : (await platform.files.readText(saltFile)).trim();
+  if (salt === "") throw new UsageError("--salt-file", { problem: "is empty", hint: "write a secret text into it" });
+  return {
+    ...(groupsFile !== undefined && { groupsFile }),
+    ...(labelsFile !== undefined && { labelsFile }),
+    ...(window !== undefined && { window }),
+    ...(salt !== undefined && { salt }),
+  };
+}
+
+/** Other images beside those of a run: what is told of the run's DICOM files holds for them, too, where they are DICOM. */
+export async function openAlike(
+  path: string,
+  given: Pick<Opening, "window" | "saltFile">,
+  platform: Platform,
+): Promise<Dataset> {
+  const { window, saltFile } = given;
+  const needed = (window !== undefined || saltFile !== undefined) && (await holdsDicom(path, platform));
+  return openDataset(path, {
+    platform,
+    ...(needed && (await openingOf({ ...noOpening, window, saltFile }, platform))),
+  });
+}
+const noOpening = { groupsFile: undefined, labelsFile: undefined };
 
 /** The released program seeds once, so that each fold draws other numbers than the one before it. */
 const seedOfFold = (seed: number, fold: number): number => (seed + 0x9e3779b1 * fold) % 2 ** 32;
