@@ -38,6 +38,18 @@ test("the groups can be dealt anew", async () => {
   );
 });
 
+test("micro-batches, and the data pipeline as a contender", async () => {
+  expect(await ours.load(workload("resnet20-8-b4"), { kind: "metalr", microBatch: 2 })).toMatchObject({
+    startMs: expect.any(Number),
+  });
+  expect(await ours.step("metalr")).toBeGreaterThan(0);
+  const program = fileURLToPath(new URL("./pipeline.ts", import.meta.url));
+  const pipeline = new Contender("pipeline", process.execPath, ["--import", "tsx", program]);
+  expect(await pipeline.load(workload("resnet20-8-b128"), { kind: "pipeline" })).toMatchObject({ images: 1721 });
+  expect(await pipeline.step("pipeline")).toBeGreaterThan(0);
+  await pipeline.close();
+});
+
 test("a program that is not there says so", async () => {
   const nobody = new Contender("nobody", "/no/such/program", []);
   await expect(nobody.peak()).rejects.toThrow("nobody ended: spawn /no/such/program ENOENT");

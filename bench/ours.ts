@@ -7,10 +7,10 @@ import type { LoweringName } from "../src/compile/types.js";
 import { finetune, inferenceGraph, type Method, metalr, type StepProgram } from "../src/methods/index.js";
 import { createModel } from "../src/models/index.js";
 import type { Model } from "../src/models/types.js";
-import { nodeExecutor } from "../src/platform/node/onnxRuntime.js";
+import { openExecutor } from "../src/platform/node/executor.js";
 import { type Compiler, chooseCompiler } from "../src/runtime/lowering.js";
 import { type LabelledBatch, Stepper } from "../src/runtime/stepper.js";
-import type { Executor } from "../src/runtime/types.js";
+import { type Executor, executorNames } from "../src/runtime/types.js";
 import { partKinds, partOfStep } from "./parts.js";
 import type { LoadOptions, StepKind } from "./protocol.js";
 import type { Workload } from "./workloads.js";
@@ -24,15 +24,15 @@ const lowerings: readonly (LoweringName | "auto")[] = ["auto", "blocked", "porta
 
 /** Two threads, as the peers have. */
 async function engine(name: string, lowering: string): Promise<Engine> {
-  const executors = ["auto", "onnxruntime"];
-  if (!executors.includes(name)) {
-    throw new UsageError("--executor", { problem: "no such executor", expected: executors.join(", "), got: name });
+  const kind = executorNames.find((e) => e === name);
+  if (kind === undefined) {
+    throw new UsageError("--executor", { problem: "no such executor", expected: executorNames.join(", "), got: name });
   }
   const wanted = lowerings.find((l) => l === lowering);
   if (wanted === undefined) {
     throw new UsageError("--lowering", { problem: "no such lowering", expected: lowerings.join(", "), got: lowering });
   }
-  const executor = nodeExecutor({ threads: 2 });
+  const executor = await openExecutor({ executor: kind, threads: 2 });
   return { executor, compiler: await chooseCompiler(executor, wanted) };
 }
 
@@ -94,10 +94,21 @@ async function alone(engine: Engine, step: StepProgram, batches: readonly Labell
 const positive = (t: Tensor): Tensor =>
   t.dtype === "float32" ? { ...t, data: t.data.map((v) => Math.abs(v) + 1e-4) } : t;
 
-async function stepping(engine: Engine, model: Model, method: Method, batches: readonly LabelledBatch[]): Promise<Run> {
+async function stepping(
+  { executor, compiler }: Engine,
+  model: Model,
+  method: Method,
+  batches: readonly LabelledBatch[],
+  microBatch?: number,
+): Promise<Run> {
   const [train, validation] = batches;
   if (!train) throw new Error("no training batch");
-  const stepper = new Stepper(engine.executor, model, method, { compile: engine.compiler.compile });
+  const stepper = new Stepper(executor, model, method, { compile: compiler.compile, microBatch });
+  const shapes = {
+    train: train.x.shape,
+    ...(method.needsValidation && validation && { validation: validation.x.shape }),
+  };
+  await stepper.ready(shapes);
   let step = 0;
   return async () => {
     step++;
@@ -115,6 +126,7 @@ class Bench {
     private readonly engine: Engine,
     private readonly model: Model,
     private readonly batches: readonly LabelledBatch[],
+    private readonly microBatch: number | undefined,
   ) {}
 
   private make(kind: StepKind): Promise<Run> {
@@ -122,7 +134,7 @@ class Bench {
     const part = partKinds.find((name) => name === kind);
     if (part)
       return alone(this.engine, partOfStep(part, this.model, { train: shape, validation: shape }), this.batches);
-    if (kind === "metalr") return stepping(this.engine, this.model, metalr(), this.batches);
+    if (kind === "metalr") return stepping(this.engine, this.model, metalr(), this.batches, this.microBatch);
     if (kind === "finetune") return stepping(this.engine, this.model, finetune(), this.batches);
     if (kind === "inference") return this.inference(shape);
     throw new UsageError("step", { problem: "is not a step of ours", got: kind });
@@ -138,14 +150,19 @@ class Bench {
     return () => program.run(inputs);
   }
 
-  /** Milliseconds; the first step of a kind also compiles it, which is not counted. */
-  async step(kind: StepKind): Promise<number> {
+  /** Compiles a kind of step, once. */
+  ready(kind: StepKind): Promise<Run> {
     let run = this.runs.get(kind);
     if (!run) {
       run = this.make(kind);
       this.runs.set(kind, run);
     }
-    const ready = await run;
+    return run;
+  }
+
+  /** Milliseconds; the first step of a kind also compiles it, which is not counted. */
+  async step(kind: StepKind): Promise<number> {
+    const ready = await this.ready(kind);
     const begin = performance.now();
     await ready();
     return performance.now() - begin;
@@ -162,23 +179,30 @@ type Request =
   | { readonly cmd: "step"; readonly kind: StepKind }
   | { readonly cmd: "peak" };
 
-async function load(request: Extract<Request, { cmd: "load" }>): Promise<Bench> {
-  const { workload: w, executor = "auto", lowering = "auto", groups, kind } = request;
+/** @returns what is loaded, and how long it took until a first step could be taken, in ms: network, graph, compiling, session */
+async function load(
+  request: Extract<Request, { cmd: "load" }>,
+): Promise<{ readonly bench: Bench; readonly startMs: number }> {
+  const { workload: w, executor = "auto", lowering = "auto", groups, microBatch, kind } = request;
   const chosen = await engine(executor, lowering);
-  const model = createModel(w.model, { classes: w.classes });
   const batch = () => ({ x: normal([w.batch, 3, w.size, w.size]), y: labels(w.batch, w.classes) });
-  const bench = new Bench(chosen, groups === undefined ? model : regrouped(model, groups), [batch(), batch()]);
+  const batches = [batch(), batch()];
+  const begin = performance.now();
+  const model = createModel(w.model, { classes: w.classes });
+  const bench = new Bench(chosen, groups === undefined ? model : regrouped(model, groups), batches, microBatch);
+  await bench.ready(kind);
+  const startMs = Math.round(performance.now() - begin);
   await bench.step(kind);
-  return bench;
+  return { bench, startMs };
 }
 
 let bench: Bench | null = null;
 
 async function answer(request: Request): Promise<object> {
   if (request.cmd === "load") {
-    const begin = performance.now();
-    bench = await load(request);
-    return { ...bench.facts(), startMs: Math.round(performance.now() - begin) };
+    const loaded = await load(request);
+    bench = loaded.bench;
+    return { ...bench.facts(), startMs: loaded.startMs };
   }
   // maxRSS is in kilobytes of 1024 bytes.
   if (request.cmd === "peak") return { mb: (process.resourceUsage().maxRSS * 1024) / 1e6 };

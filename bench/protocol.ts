@@ -11,7 +11,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Workload } from "./workloads.js";
 
-/** Kinds of step; "metalr" is ours, "released" and "twoPass" are the peers', the parts below are for both sides. */
+/** Kinds of step; "metalr" is ours, "released" and "twoPass" are the peers', "pipeline" is a batch of images, the rest is for both sides. */
 export type StepKind =
   | "metalr"
   | "released"
@@ -20,7 +20,8 @@ export type StepKind =
   | "inference"
   | "trainingPass"
   | "validationPass"
-  | "update";
+  | "update"
+  | "pipeline";
 
 export interface LoadOptions {
   /** The step that will be measured; a contender may prepare for it alone. */
@@ -33,6 +34,10 @@ export interface LoadOptions {
   readonly lowering?: string;
   /** For ours: number of layer groups, instead of the model's own. */
   readonly groups?: number;
+  /** For ours: images of a step that are computed at once; default all. */
+  readonly microBatch?: number;
+  /** For the data pipeline: threads that prepare images. */
+  readonly workers?: number;
 }
 
 export type Facts = Readonly<Record<string, unknown>>;

@@ -1,4 +1,5 @@
 /** @file What a bench gives back: plain results, the JSON for machines, tables for people. */
+import type { ExperimentResult } from "./experiments.js";
 import { fitLine, type Line, type Timing } from "./measure.js";
 import type { Facts, StepKind } from "./protocol.js";
 import { batchSeries, sizeSeries, type Workload } from "./workloads.js";
@@ -30,6 +31,17 @@ export interface Measured {
   /** null for who did not run. */
   readonly contenders: Readonly<Record<ContenderName, Result | null>>;
   readonly parts: readonly Part[];
+}
+
+/** bench.json: everything that a run of the bench measured. */
+export interface BenchFile {
+  /** Machine, versions and day, in one line. */
+  readonly caption: string;
+  /** ISO 8601. */
+  readonly date: string;
+  readonly rounds: number;
+  readonly measured: readonly Measured[];
+  readonly experiments: readonly ExperimentResult[];
 }
 
 const rounded = (x: number, digits: number) => Number(x.toFixed(digits));
@@ -132,4 +144,19 @@ export function growthTable(grown: readonly Growth[]): string {
     line.r2.toFixed(4),
   ]);
   return table(["x", "step", "fit, ms", "worst residual", "R²"], rows);
+}
+
+/** Every point of ours beside the line through them. */
+export function residualTable(grown: readonly Growth[]): string {
+  const rows = grown
+    .filter(({ contender }) => contender === "ours")
+    .flatMap(({ axis, points, line }) =>
+      points.map(([x, measured]) => {
+        const fit = line.intercept + line.slope * x;
+        const what = axis === "pixels in an image" ? `${Math.sqrt(x)}×${Math.sqrt(x)}, batch 16` : `batch ${x}, 64×64`;
+        const residual = (100 * (measured - fit)) / fit;
+        return [what, ms(measured), ms(fit), `${residual < 0 ? "−" : "+"}${Math.abs(residual).toFixed(1)} %`];
+      }),
+    );
+  return table(["metalr, ResNet-18", "measured, ms", "line, ms", "residual"], rows);
 }

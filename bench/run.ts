@@ -6,11 +6,20 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { MetalrError, UsageError } from "../src/common/errors.js";
+import { executorNames } from "../src/runtime/types.js";
 import { chart } from "./chart.js";
+import {
+  type ExperimentName,
+  type ExperimentResult,
+  experimentNames,
+  experimentTable,
+  runExperiment,
+} from "./experiments.js";
 import { interleave, type Turn, timing } from "./measure.js";
 import { startPeer, torchVersion } from "./peer.js";
 import { Contender, type Facts, type StepKind } from "./protocol.js";
 import {
+  type BenchFile,
   type ContenderName,
   contenders,
   growth,
@@ -31,14 +40,17 @@ const help = `Measures the MetaLR step, ours beside two written in PyTorch, two 
 usage: npm run bench -- [options]        (npm run --silent bench -- --json for machines)
 
   --workload NAME      one of ${[...sets.keys()].join(", ")}, or model-size-bBATCH such as resnet18-64-b128; may be repeated
-                       (default: all)
-  --executor NAME      what runs our step (default: auto)
+                       (default: all; none where an experiment is asked for)
+  --experiment NAME    two variants of ours in turn: ${experimentNames.join(", ")}; may be repeated
+  --executor NAME      what runs our step: ${executorNames.join(", ")} (default: auto)
   --lowering NAME      auto, blocked or portable: how our step becomes ONNX (default: auto)
-  --peer-python PATH   a Python with PyTorch 1.13 or 2.x (default: /usr/bin/python3; without torch the peers are skipped)
+  --peer-python PATH   a Python with PyTorch 1.13 or 2.x (default: /usr/bin/python3; without torch the peers are
+                       skipped, and so they are with "none")
   --rounds N           measured steps of everybody (default: 5)
   --parts              also the parts of the step, plain fine-tuning and inference (default: for resnet18-64-b128 only)
   --groups N           our step with N layer groups instead of the model's own
-  --out DIR            where the chart, the tables and every sample go (default: runs/bench)
+  --out DIR            where the chart, the tables and every sample go (default: runs/bench). \`npm run bench:docs -- DIR …\` puts
+                       the tables of several such folders into docs/BENCHMARKS.md
   --json               JSON alone on stdout
 `;
 
@@ -135,7 +147,8 @@ function parse(args: readonly string[]) {
     return parseArgs({
       args: [...args],
       options: {
-        workload: { type: "string", multiple: true, default: ["all"] },
+        workload: { type: "string", multiple: true },
+        experiment: { type: "string", multiple: true, default: [] },
         executor: { type: "string", default: "auto" },
         lowering: { type: "string", default: "auto" },
         "peer-python": { type: "string", default: "/usr/bin/python3" },
@@ -152,10 +165,23 @@ function parse(args: readonly string[]) {
   }
 }
 
+function experiments(names: readonly string[]): ExperimentName[] {
+  return names.map((name) => {
+    const found = experimentNames.find((n) => n === name);
+    if (found !== undefined) return found;
+    throw new UsageError("--experiment", {
+      problem: "no such experiment",
+      expected: experimentNames.join(", "),
+      got: name,
+    });
+  });
+}
+
 async function main(args: readonly string[]): Promise<void> {
   const given = parse(args);
   if (given.help) return console.log(help);
-  const chosen = workloads(given.workload);
+  const asked = experiments(given.experiment);
+  const chosen = workloads(given.workload ?? (asked.length > 0 ? [] : ["all"]));
   const rounds = wholeNumber("--rounds", given.rounds);
   const groups = given.groups === undefined ? undefined : wholeNumber("--groups", given.groups);
 
@@ -187,18 +213,28 @@ async function main(args: readonly string[]): Promise<void> {
     }
   }
 
+  const answers: ExperimentResult[] = [];
+  for (const name of asked) {
+    say(`${name} …`);
+    const answer = await runExperiment(name, { rounds, executor: given.executor, lowering: given.lowering });
+    answers.push(answer);
+    say(`  ${answer.words}`);
+  }
+
   const grown = growth(measured);
   const caption = `${machine}; node ${process.version}${torch ? `; PyTorch ${torch}` : ""}; ${new Date().toISOString().slice(0, 10)}`;
   const tables = [
-    stepTable(measured),
+    ...(measured.length > 0 ? [stepTable(measured)] : []),
     ...measured.flatMap((m) => partTable(m) ?? []),
     ...(grown.length > 0 ? [growthTable(grown)] : []),
+    ...answers.flatMap((answer) => [experimentTable(answer), answer.words]),
   ].join("\n\n");
   await mkdir(given.out, { recursive: true });
   const write = (name: string, content: string) => writeFile(join(given.out, name), content);
   await write("bench.md", `${caption}\n\n${tables}\n`);
-  await write("bench.json", `${JSON.stringify({ machine, torch, measured, growth: grown }, null, 1)}\n`);
-  await write("bench.svg", chart(measured, grown, caption));
+  const file: BenchFile = { caption, date: new Date().toISOString(), rounds, measured, experiments: answers };
+  await write("bench.json", `${JSON.stringify(file, null, 1)}\n`);
+  if (measured.length > 0) await write("bench.svg", chart(measured, grown, caption));
   if (given.json) console.log(JSON.stringify(toJson(measured), null, 2));
   else console.log(tables);
   if (measured.some((m) => m.contenders.ours === null)) process.exitCode = 1;

@@ -1,4 +1,7 @@
+import { existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { openDataset } from "../data/open.js";
+import { nodePlatform } from "../platform/node/index.js";
 import { Schedule } from "./schedule.js";
 import { range } from "./tiny.testing.js";
 
@@ -115,3 +118,14 @@ describe("validation batches beyond the paper", () => {
     );
   });
 });
+
+const pocus = "../shared/data/pocus/pocus_data_all.zip.001";
+test.skipIf(!existsSync(pocus))(
+  "POCUS: the fixed first batch of the unshuffled training folds lacks a class (skipped without ../shared/data)",
+  async () => {
+    const { labels } = await openDataset(pocus, { platform: nodePlatform });
+    const training = range(348, 1721); // four of the five folds
+    const s = new Schedule({ train: training, meta: training }, { batchSize: 128, seed: 1, metaBatches: "first" });
+    expect(new Set(Array.from(s.meta(17), (i) => labels[i])).size).toBeLessThan(3);
+  },
+);

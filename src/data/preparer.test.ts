@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -8,9 +8,8 @@ import { Random } from "../common/random.js";
 import { float32, tensor } from "../common/tensor.js";
 import { nodePlatform } from "../platform/node/index.js";
 import { datasetFromArrays } from "./arrays.js";
-import { type BatchOptions, openBatches, openStream } from "./batches.js";
 import { openDataset } from "./open.js";
-import { openPreparer } from "./preparer.js";
+import { openPreparer, type Preparer } from "./preparer.js";
 import { createTransform } from "./transforms.js";
 import type { Batch, Dataset, TransformSpec } from "./types.js";
 
@@ -43,109 +42,37 @@ const evaluation: TransformSpec = { ...training, augment: null };
 const range = (n: number) => Uint32Array.from({ length: n }, (_, i) => i);
 const serial = openPreparer({ platform: nodePlatform });
 
-const options = (over: Partial<BatchOptions> = {}): BatchOptions => ({
-  preparer: serial,
-  transform: training,
-  indices: range(10),
-  batchSize: 4,
-  seed: 3,
-  stream: "train",
-  ...over,
-});
-
-async function collect(batches: AsyncIterable<Batch>): Promise<Batch[]> {
-  const all: Batch[] = [];
-  for await (const batch of batches) all.push(batch);
-  return all;
+/** Batches of four (the last one of what is left) in the order of the indices, as training asks for them. */
+async function batches(
+  dataset: Dataset,
+  o: { preparer?: Preparer; transform?: TransformSpec; indices?: Uint32Array; epoch?: number; size?: number } = {},
+): Promise<Batch[]> {
+  const { preparer = serial, transform = training, indices = range(dataset.count), epoch = 1, size = 4 } = o;
+  const source = preparer.source(dataset, transform, 3);
+  const all: Promise<Batch>[] = [];
+  for (let at = 0; at < indices.length; at += size) all.push(source.batch(indices.slice(at, at + size), epoch));
+  return Promise.all(all);
 }
 
-test("an epoch goes through every image once, the last batch being what is left", async () => {
-  const batches = openBatches(await colour(10), options());
-  const epoch = await collect(batches.epoch(1));
-  expect(batches.batchesPerEpoch).toBe(3);
-  expect(epoch.map((b) => b.shape)).toEqual([
-    [4, 3, 8, 8],
-    [4, 3, 8, 8],
-    [2, 3, 8, 8],
-  ]);
-  expect(epoch.flatMap((b) => [...b.indices]).sort((a, b) => a - b)).toEqual([...range(10)]);
-  expect(epoch.flatMap((b) => [...b.y])).toEqual(epoch.flatMap((b) => [...b.indices].map((i) => i % 2)));
+test("a batch has the images of its indices in their order, with their labels", async () => {
+  const [batch] = await batches(await colour(10), { indices: Uint32Array.of(9, 2, 5) });
+  expect(batch?.shape).toEqual([3, 3, 8, 8]);
+  expect([...batch!.indices]).toEqual([9, 2, 5]);
+  expect([...batch!.y]).toEqual([1, 0, 1]);
 });
 
-test("the last batch can be left out", async () => {
-  const batches = openBatches(await colour(10), options({ dropLast: true }));
-  expect((await collect(batches.epoch(1))).map((b) => b.indices.length)).toEqual([4, 4]);
-});
-
-test("order and augmentation are those of the keys (seed, stream, epoch) and (seed, augment, epoch, image)", async () => {
+test("augmentation is that of the key (seed, augment, epoch, image)", async () => {
   const data = await colour(10);
-  const [first] = await collect(openBatches(data, options()).epoch(7));
-  const order = new Random(3, "train", 7).permutation(10);
-  expect([...first!.indices]).toEqual([...order.slice(0, 4)]);
+  const indices = Uint32Array.of(7, 0, 4, 1);
+  const [first] = await batches(data, { indices, epoch: 7 });
   const transform = createTransform(training);
   const expected = new Float32Array(4 * transform.length);
-  for (const [n, i] of order.slice(0, 4).entries()) {
+  for (const [n, i] of indices.entries()) {
     const draw = transform.draw(new Random(3, "augment", 7, i));
     transform.finish(transform.resize(await data.image(i), ""), draw, expected, n * transform.length);
   }
   expect(first!.x).toEqual(expected);
-});
-
-test("epochs differ; the same epoch again is the same; starting at batch 2 gives batch 2", async () => {
-  const data = await colour(10);
-  const batches = openBatches(data, options());
-  const [a, b, again] = [
-    await collect(batches.epoch(1)),
-    await collect(batches.epoch(2)),
-    await collect(batches.epoch(1)),
-  ];
-  expect(a).toEqual(again);
-  expect(a[0]?.indices).not.toEqual(b[0]?.indices);
-  expect(await collect(openBatches(data, options()).epoch(2, 2))).toEqual(b.slice(2));
-});
-
-test("sequential batches are in the order of the indices", async () => {
-  const indices = Uint32Array.of(9, 2, 5);
-  const [all] = await collect(
-    openBatches(await colour(10), options({ indices, order: "sequential", transform: evaluation })).epoch(0),
-  );
-  expect([...all!.indices]).toEqual([9, 2, 5]);
-});
-
-describe("an endless stream", () => {
-  test("goes through all images, then through all again in another order, with batches of one size", async () => {
-    const stream = openStream(await colour(10), options({ stream: "meta", transform: evaluation }));
-    const seen: number[] = [];
-    for (let t = 0; t < 5; t++) {
-      const batch = await stream.batchAt(t);
-      expect(batch.shape).toEqual([4, 3, 8, 8]);
-      seen.push(...batch.indices);
-    }
-    expect(seen.slice(0, 10).sort((a, b) => a - b)).toEqual([...range(10)]);
-    expect(seen.slice(10).sort((a, b) => a - b)).toEqual([...range(10)]);
-    expect([...(await stream.batchAt(2)).indices]).toEqual([
-      ...new Random(3, "meta", 0).permutation(10).slice(8),
-      ...new Random(3, "meta", 1).permutation(10).slice(0, 2),
-    ]);
-  });
-
-  test("batch t is the same whether or not those before were asked for", async () => {
-    const data = await colour(10);
-    const walked = openStream(data, options());
-    for (let t = 0; t < 6; t++) await walked.batchAt(t);
-    expect(await openStream(data, options()).batchAt(6)).toEqual(await walked.batchAt(6));
-  });
-
-  test("fewer images than a batch: all of them", async () => {
-    expect(openStream(await colour(10), options({ indices: range(3) })).batchSize).toBe(3);
-  });
-
-  test("sequential: always the first batch, as the released program", async () => {
-    const stream = openStream(await colour(10), options({ order: "sequential", transform: evaluation }));
-    const first = await stream.batchAt(0);
-    expect([...first.indices]).toEqual([0, 1, 2, 3]);
-    expect(await stream.batchAt(17)).toBe(first);
-  });
+  expect((await batches(data, { indices, epoch: 8 }))[0]!.x).not.toEqual(expected);
 });
 
 /** A folder of PNG files of different sizes, some grey. */
@@ -182,11 +109,9 @@ describe("results are the same for any number of threads", () => {
       const dataset = await open(); // opened anew, so that nothing is shared between the runs
       const preparer = openPreparer({ platform: nodePlatform, workers });
       expect(preparer.workers).toBe(workers);
-      const o = options({ preparer, indices: range(dataset.count), batchSize: 5 });
-      const train = openBatches(dataset, o);
-      const evaluate = openBatches(dataset, { ...o, transform: evaluation, order: "sequential" });
-      const batches = [...(await collect(train.epoch(1))), ...(await collect(train.epoch(2)))];
-      results.push([...batches, ...(await collect(evaluate.epoch(0)))]);
+      const o = { preparer, size: 5 };
+      const train = [...(await batches(dataset, { ...o, epoch: 1 })), ...(await batches(dataset, { ...o, epoch: 2 }))];
+      results.push([...train, ...(await batches(dataset, { ...o, transform: evaluation, epoch: 0 }))]);
       preparer.close();
     }
     expect(results[1]).toEqual(results[0]);
@@ -199,8 +124,7 @@ describe("results are the same for any number of threads", () => {
     for (const cacheBytes of [2 ** 20, 2000, 0]) {
       const preparer = openPreparer({ platform: nodePlatform, workers: 2, cacheBytes });
       const copy = { ...dataset }; // caches belong to the object
-      const batches = openBatches(copy, options({ preparer, indices: range(30) }));
-      runs.push([...(await collect(batches.epoch(1))), ...(await collect(batches.epoch(2)))]);
+      runs.push([...(await batches(copy, { preparer })), ...(await batches(copy, { preparer, epoch: 2 }))]);
       preparer.close();
     }
     expect(runs[1]).toEqual(runs[0]);
@@ -228,8 +152,8 @@ describe("results are the same for any number of threads", () => {
       });
     const run = async (workers: number) => {
       const preparer = openPreparer({ platform: nodePlatform, workers });
-      const batches = openBatches(await open(), options({ preparer, indices: range(6) }));
-      return [...(await collect(batches.epoch(1))), ...(await collect(batches.epoch(1)))];
+      const dataset = await open();
+      return [...(await batches(dataset, { preparer })), ...(await batches(dataset, { preparer }))];
     };
     expect(await run(2)).toEqual(await run(0));
   });
@@ -254,20 +178,11 @@ describe("errors", () => {
     }
   });
 
-  test.each<[Partial<BatchOptions>, string]>([
-    [{ batchSize: 0 }, "batch size: is out of range\n  expected a whole number from 1\n  got      0"],
-    [{ indices: range(0) }, "batches: there are no images to make batches of"],
-    [
-      { batchSize: 11, dropLast: true },
-      "batch size: is larger than the number of images, and incomplete batches are left out\n  expected at most 10\n  got      11",
-    ],
-    [
-      { transform: { ...training, channels: 1 } },
-      'noise.npz: is a colour image, and the network takes grey\n  expected 1 channel\n  got      3 channels\n  hint     turn colour into grey with colorToGrey: "luma", or choose a network with three input channels',
-    ],
-  ])("%#", async (over, message) => {
+  test("colour images for a network of grey ones", async () => {
     const dataset = await colour(10);
-    expect(() => openBatches(dataset, options(over))).toThrow(message);
+    expect(() => serial.source(dataset, { ...training, channels: 1 }, 0)).toThrow(
+      'noise.npz: is a colour image, and the network takes grey\n  expected 1 channel\n  got      3 channels\n  hint     turn colour into grey with colorToGrey: "luma", or choose a network with three input channels',
+    );
   });
 
   test("workers out of range", () => {
@@ -303,21 +218,3 @@ describe("errors", () => {
     );
   });
 });
-
-const pocus = "../shared/data/pocus/pocus_data_all.zip.001";
-test.skipIf(!existsSync(pocus))(
-  "POCUS: the fixed first batch of the unshuffled training folds lacks a class (skipped without ../shared/data)",
-  async () => {
-    const data = await openDataset(pocus, { platform: nodePlatform });
-    const stream = openStream(
-      data,
-      options({
-        indices: Uint32Array.from({ length: 1373 }, (_, i) => 348 + i),
-        batchSize: 128,
-        order: "sequential",
-        transform: evaluation,
-      }),
-    );
-    expect(new Set((await stream.batchAt(0)).y).size).toBeLessThan(3);
-  },
-);
