@@ -1,6 +1,6 @@
 /** @file A model in words: inputs, outputs, op set, size, and which ops it uses how often. */
-import { formatShape, sizeOf } from "../common/tensor.js";
-import type { ImportedOnnx, ImportedTensor } from "./import.js";
+import { formatShape, type Shape, sizeOf } from "../common/tensor.js";
+import type { ImportedOnnx, InitializerRole } from "./import.js";
 import type { OnnxGraph, OnnxModel, OnnxValueInfo } from "./model.js";
 
 /** The facts behind `describeOnnx`, for programs. */
@@ -63,30 +63,47 @@ export function describeOnnx(model: OnnxModel): string {
   ].join("\n");
 }
 
-const numbersIn = (list: readonly ImportedTensor[]): number => list.reduce((n, p) => n + sizeOf(p.tensor.shape), 0);
 /** The first few names, and how many more there are. */
 const some = (names: readonly string[]): string =>
-  names.length === 0
-    ? ""
-    : `: ${names.slice(0, 6).join(", ")}${names.length > 6 ? `, and ${names.length - 6} more` : ""}`;
+  `${names.slice(0, 3).join(", ")}${names.length > 3 ? `, and ${names.length - 3} more` : ""}`;
 
-/** What the rules made of the initializers, in three lines: trained, moved along, left alone. */
-export function describeRoles({ parameters, buffers, constants }: ImportedOnnx): string {
-  const line = (label: string, count: number, numbers: number | null, names: readonly string[]) =>
-    `  ${label.padEnd(20)}${count}${numbers === null ? "" : ` tensors, ${numbers} numbers`}${some(names)}`;
+/** One initializer that the logits need, what it is and why. */
+export interface InitializerFacts {
+  readonly name: string;
+  readonly role: InitializerRole;
+  readonly reason: string;
+  readonly shape: Shape;
+}
+
+export function initializerFacts({ model, parameters, buffers, constants, reasons }: ImportedOnnx): InitializerFacts[] {
+  const fact = (role: InitializerRole, name: string): InitializerFacts => ({
+    name,
+    role,
+    reason: reasons.get(name) ?? "",
+    shape: model.graph.initializers.get(name)?.shape ?? [],
+  });
   return [
-    line(
-      "parameters",
-      parameters.length,
-      numbersIn(parameters),
-      parameters.map((p) => p.name),
-    ),
-    line(
-      "running statistics",
-      buffers.length,
-      numbersIn(buffers),
-      buffers.map((p) => p.name),
-    ),
-    line("constants", constants.length, null, constants),
-  ].join("\n");
+    ...parameters.map((p) => fact("parameter", p.name)),
+    ...buffers.map((b) => fact("buffer", b.name)),
+    ...constants.map((name) => fact("constant", name)),
+  ];
+}
+
+const labels = { parameter: "parameters", buffer: "running statistics", constant: "constants" } as const;
+
+/** What the rules made of the initializers: trained, moved along, left alone; and why, in the words of the rules. */
+export function describeRoles(imported: ImportedOnnx): string {
+  const facts = initializerFacts(imported);
+  // Object.keys widens the three keys to strings.
+  return (Object.keys(labels) as InitializerRole[])
+    .flatMap((role) => {
+      const own = facts.filter((f) => f.role === role);
+      const numbers = own.reduce((n, f) => n + sizeOf(f.shape), 0);
+      const reasons = [...new Set(own.map((f) => f.reason))].map((reason) => {
+        const names = own.filter((f) => f.reason === reason).map((f) => f.name);
+        return `    ${names.length} × ${reason}: ${some(names)}`;
+      });
+      return [`  ${labels[role].padEnd(20)}${own.length} tensors, ${numbers} numbers`, ...reasons];
+    })
+    .join("\n");
 }

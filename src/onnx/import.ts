@@ -53,6 +53,8 @@ export interface ImportedOnnx {
   readonly buffers: readonly ImportedTensor[];
   /** Names of the initializers that are neither. */
   readonly constants: readonly string[];
+  /** Why each initializer has its role, in a few words. */
+  readonly reasons: ReadonlyMap<string, string>;
   /**
    * The forward pass.
    * @param value of a parameter or buffer by name
@@ -172,10 +174,14 @@ export function importOnnx(given: OnnxModel, options: ImportOptions): ImportedOn
     if ([...reads].some((x) => seesImage.has(x))) for (const o of n.outputs) seesImage.add(o);
   }
   const roles = new Map<string, InitializerRole>();
+  const reasons = new Map<string, string>();
   // The map of uses is in the order of reading, so parameters come in the order of the network.
   for (const name of uses.keys()) {
     const t = graph.initializers.get(name);
-    if (t !== undefined) roles.set(name, options.roles?.get(name) ?? roleOf(name, t, { uses, input: input.name }));
+    if (t === undefined) continue;
+    const { role, reason } = roleOf(name, t, { uses, input: input.name });
+    roles.set(name, options.roles?.get(name) ?? role);
+    reasons.set(name, reason);
   }
   const withRole = (role: InitializerRole) => [...roles].flatMap(([name, r]) => (r === role ? [name] : []));
   const tensorsOf = (role: InitializerRole): ImportedTensor[] =>
@@ -277,7 +283,7 @@ export function importOnnx(given: OnnxModel, options: ImportOptions): ImportedOn
     if (batchNorm === "update") for (const b of buffers) if (!updated.has(b.name)) updated.set(b.name, value(b.name));
     return { logits, buffers: updated };
   };
-  return { model, nodes, input, output, parameters, buffers, constants: withRole("constant"), forward };
+  return { model, nodes, input, output, parameters, buffers, constants: withRole("constant"), reasons, forward };
 }
 
 const missing = (file: string, name: string): never => {

@@ -7,6 +7,7 @@ import { linearTable } from "./import/linear.js";
 import { normTable } from "./import/norm.js";
 import { reduceTable } from "./import/reduce.js";
 import { resizeTable } from "./import/resize.js";
+import { sequenceTable } from "./import/sequence.js";
 import { shapeTable } from "./import/shape.js";
 import { spaceTable } from "./import/space.js";
 
@@ -15,7 +16,7 @@ const families = {
   "Convolution and pooling": spaceTable,
   Normalisation: normTable,
   "Matrix products": linearTable,
-  "Moving elements": shapeTable,
+  "Moving elements": { ...shapeTable, ...sequenceTable },
   "Reductions and softmax": reduceTable,
   Resizing: resizeTable,
   "Known when the model is opened, or without effect": knownTable,
@@ -46,7 +47,7 @@ export function operatorsMarkdown(): string {
     "",
     `Op sets ${supportedOpsets.min} to ${supportedOpsets.max} of ai.onnx. Each is built from the ops below, so it has their gradients; what`,
     "depends on nothing but constants and shapes is computed when the model is opened. Every rule is tested against ONNX Runtime's own",
-    "operator (`src/onnx/import/rules.test.ts`). Any other operator is refused when the model is opened, by the name of its node.",
+    "operator (`src/onnx/import/rules.test.ts`, parts of a sequence by hand beside it). Any other operator is refused when the model is opened, by the name of its node.",
     "",
     "| family | operators |",
     "|---|---|",

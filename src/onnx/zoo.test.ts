@@ -41,8 +41,12 @@ test("a model in words", async () => {
 test("roles of initializers in words", async () => {
   const model = await decodeOnnx(new Uint8Array(readFileSync(new URL("unet2d/model.onnx", zoo))), "unet2d");
   expect(describeRoles(importOnnx(model, { file: "unet2d" }))).toMatchInlineSnapshot(`
-    "  parameters          46 tensors, 16797 numbers: down1.0.weight, down1.0.bias, down1.1.weight, down1.1.bias, down1.3.weight, down1.3.bias, and 40 more
-      running statistics  20 tensors, 240 numbers: down1.1.running_mean, down1.1.running_var, down1.4.running_mean, down1.4.running_var, down2.1.running_mean, down2.1.running_var, and 14 more
-      constants           0"
+    "  parameters          46 tensors, 16797 numbers
+        22 × weight or bias of Conv: down1.0.weight, down1.0.bias, down1.3.weight, and 19 more
+        20 × weight or bias of BatchNormalization: down1.1.weight, down1.1.bias, down1.4.weight, and 17 more
+        4 × weight or bias of ConvTranspose: up2.weight, up2.bias, up1.weight, and 1 more
+      running statistics  20 tensors, 240 numbers
+        20 × running mean or variance of a BatchNormalization: down1.1.running_mean, down1.1.running_var, down1.4.running_mean, and 17 more
+      constants           0 tensors, 0 numbers"
   `);
 });

@@ -4,7 +4,7 @@ import { openDataset } from "../../data/open.js";
 import { looksLikeSafetensors } from "../../formats/safetensors.js";
 import { describeContent } from "../../formats/sniff.js";
 import { openFile } from "../../formats/zip.js";
-import { decodeOnnx } from "../../onnx/decode.js";
+import { readOnnx } from "../../models/open-onnx.js";
 import { foldFolders, kindOfFolder } from "../../records/read.js";
 import { openWeights } from "../../weights/index.js";
 import type { Context } from "../command.js";
@@ -37,7 +37,7 @@ export async function inspectPath(
     if (looksLikeSafetensors(head, source.size)) return await weights(path, context, groups);
     const content = describeContent(head);
     if (content.includes("ONNX")) {
-      return describeModelFile(path, await decodeOnnx(await source.read(0, source.size), path), groups);
+      return describeModelFile(path, await readOnnx(path, platform), groups);
     }
     if (/ image$/.test(content)) {
       const { width, height, channels } = await platform.images.decode(await source.read(0, source.size), path);

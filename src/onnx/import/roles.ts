@@ -154,31 +154,51 @@ export function isLayerWeight(
   return arrives(name);
 }
 
+/** A role, and why, in words that follow "because it is": for `metalr inspect`. */
+export interface RoleDecision {
+  readonly role: InitializerRole;
+  readonly reason: string;
+}
+
+const decide = (role: InitializerRole, reason: string): RoleDecision => ({ role, reason });
+
 /**
  * The role of one initializer. In order:
  * 1. running mean and variance of a batch norm are buffers;
  * 2. whole numbers, double precision, results of Constant nodes, masks, and settings of an operator are constants;
  * 3. a float that stands, as it is or in another shape, where an operator has its weight is a parameter
- *    (but not the ones and zeros that stand for a batch norm without scale and bias);
+ *    (but not the ones and zeros that stand for a norm without scale and bias, nor a table that a small network turns into weights);
  * 4. what is added to or multiplied with the image itself is its normalisation, a constant;
  * 5. any other float is a parameter when it is named like one, or has several numbers and is not named like a constant.
  */
-export function roleOf(name: string, t: Tensor, { uses, input }: RoleContext): InitializerRole {
+export function roleOf(name: string, t: Tensor, { uses, input }: RoleContext): RoleDecision {
   const own = uses.get(name) ?? [];
-  if (own.some((u) => u.node.opType === "BatchNormalization" && (u.input === 3 || u.input === 4))) return "buffer";
-  if (t.dtype !== "float32" || fromConstantNode.test(name)) return "constant";
+  const all = (f: (u: Use) => boolean) => own.length > 0 && own.every(f);
+  if (own.some((u) => u.node.opType === "BatchNormalization" && (u.input === 3 || u.input === 4))) {
+    return decide("buffer", "running mean or variance of a BatchNormalization");
+  }
+  if (t.dtype !== "float32") return decide("constant", t.dtype);
+  if (fromConstantNode.test(name)) return decide("constant", "the result of a Constant node");
   const { weight, other } = reach(name, uses);
   if (weight) {
+    if (all((u) => isInert(name, t, u.node)))
+      return decide("constant", "ones or zeros of a norm without scale and bias");
     // A table of coordinates or frequencies that a small network of its own turns into weights.
-    const table =
-      namedConstant.test(name) && own.every((u) => ["MatMul", "Gemm"].includes(u.node.opType) && u.input === 0);
-    return table || (own.length > 0 && own.every((u) => isInert(name, t, u.node))) ? "constant" : "parameter";
+    if (namedConstant.test(name) && all((u) => ["MatMul", "Gemm"].includes(u.node.opType) && u.input === 0)) {
+      return decide("constant", "a table that a product reads, named like a constant");
+    }
+    const reader = own.find((u) => isWeightInput(u.node, u.input))?.node.opType;
+    return decide("parameter", reader ? `weight or bias of ${reader}` : "a weight in another shape");
   }
-  if (!other || isMask(t)) return "constant";
-  const onImage = own.every((u) => elementwise.has(u.node.opType) && u.node.inputs.includes(input));
-  if (onImage) return "constant";
-  if (namedParameter.test(name)) return "parameter";
-  // What a mask is put together from.
-  if (own.length > 0 && own.every((u) => u.node.opType === "ScatterND")) return "constant";
-  return t.data.length > 1 && !namedConstant.test(name) ? "parameter" : "constant";
+  if (!other) return decide("constant", "a setting of an operator");
+  if (isMask(t)) return decide("constant", "an additive mask");
+  if (all((u) => elementwise.has(u.node.opType) && u.node.inputs.includes(input))) {
+    return decide("constant", "normalisation of the image");
+  }
+  if (namedParameter.test(name)) return decide("parameter", "named like one");
+  if (all((u) => u.node.opType === "ScatterND")) return decide("constant", "what a mask is put together from");
+  if (t.data.length < 2) return decide("constant", "one number without a name");
+  return namedConstant.test(name)
+    ? decide("constant", "named like one")
+    : decide("parameter", "several numbers that take part in the result");
 }
