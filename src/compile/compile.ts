@@ -10,12 +10,14 @@ import type { Compiled, Port } from "./types.js";
 
 /**
  * Lowers to plain ONNX operators, which run on every execution provider.
+ * @param options.keepNames initializers are called as the constants of the graph: parameters by their own names. Default false
  * @throws {GraphError} naming the node that cannot be lowered
  */
-export function compilePortable(graph: Graph): Compiled {
+export function compilePortable(graph: Graph, { keepNames = false } = {}): Compiled {
   verifyGraph(graph);
   const small = simplify(graph);
   const emitter = new Emitter();
+  const ports = new Set([...small.inputs.keys(), ...small.outputs.keys()]);
   const names = new Map<Value, string>();
   const nodes = nodesOf(small.outputs.values());
   const read = new Set<Value>(small.outputs.values());
@@ -26,7 +28,8 @@ export function compilePortable(graph: Graph): Compiled {
     if (node.op === inputOp) continue;
     if (node.op === constantOp) {
       const value = node.outputs[0]!; // Constant has one output
-      names.set(value, emitter.constant(constantTensor(value)!)); // it is a constant
+      const name = keepNames && !ports.has(node.name) ? node.name : "";
+      names.set(value, emitter.constant(constantTensor(value)!, name)); // it is a constant
       continue;
     }
     emitter.current = {

@@ -51,14 +51,16 @@ export class Emitter implements Lowering {
     return names;
   }
 
-  constant(value: Tensor): string {
+  /** @param wanted a name that it gets where it is free and cannot be taken for one of ours; equal constants are then kept apart */
+  constant(value: Tensor, wanted = ""): string {
+    const free = wanted !== "" && !this.initializers.has(wanted) && !/^[cv]\d+$/.test(wanted);
     const key =
       value.data.length <= 256
         ? `${value.dtype}[${value.shape}]${Array.from(value.data as ArrayLike<number | bigint>, (x) => (Object.is(x, -0) ? "-0" : x))}`
         : null; // every DataOf is such a list
-    const known = key === null ? undefined : this.constants.get(key);
+    const known = key === null || free ? undefined : this.constants.get(key);
     if (known) return known;
-    const name = `c${this.initializers.size}`;
+    const name = free ? wanted : `c${this.initializers.size}`;
     this.initializers.set(name, value);
     if (key !== null) this.constants.set(key, name);
     return name;

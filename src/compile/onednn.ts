@@ -10,21 +10,17 @@ import { encodeProgram } from "./onednn/encode.js";
 import { canBlockWeight, type Layout, typeNumber } from "./onednn/layout.js";
 import { placeBuffers, placeConstants } from "./onednn/memory.js";
 import { concatRule, expandRule, padRule, reshapeRule, sliceRule, transposeRule } from "./onednn/moves.js";
+import { joinRule, normGradRule, normInferenceRule, normRule } from "./onednn/norm.js";
 import { Planner } from "./onednn/planner.js";
 import { makeChain, pointwiseRule } from "./onednn/pointwise.js";
+import { maxPoolGradRule, maxPoolRule } from "./onednn/pool.js";
 import type { Buffer, NativeProgram, Precision, Stage } from "./onednn/program.js";
 import {
   convRule,
   dotRule,
   gemmRule,
   inputGradRule,
-  joinRule,
   matmulRule,
-  maxPoolGradRule,
-  maxPoolRule,
-  normGradRule,
-  normInferenceRule,
-  normRule,
   type Rule,
   reduceRule,
   softmaxRule,

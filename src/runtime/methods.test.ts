@@ -6,9 +6,12 @@ import { methodByName, methodNames, parseMethod, sgd } from "../methods/index.js
 import { fromGroups } from "../models/build.js";
 import { batchNormLayer, convLayer, linearLayer, pure, sequence } from "../models/layers.js";
 import { reduceMean, relu } from "../ops/index.js";
+import { findNative } from "../platform/node/onednn.js";
 import { nodeExecutor } from "../platform/node/onnxRuntime.js";
 import { chooseCompiler, portableCompiler } from "./lowering.js";
+import { nativeExecutor } from "./onednn.js";
 import { type LabelledBatch, Stepper } from "./stepper.js";
+import type { Executor, Precision } from "./types.js";
 
 const executor = nodeExecutor({ threads: 1 });
 const blocked = (await chooseCompiler(executor)).lowering === "blocked";
@@ -37,7 +40,7 @@ function batch(seed: number): LabelledBatch {
   return { x: { dtype: "float32", shape: [6, 3, 8, 8], data: x }, y: { dtype: "int64", shape: [6], data: y } };
 }
 
-async function trained(text: string, portable: boolean): Promise<Map<string, Tensor>> {
+async function trained(text: string, on: Executor, portable = false): Promise<Map<string, Tensor>> {
   const { name, ...spec } = parseMethod(text);
   // Adam divides by small gradients, which would enlarge differences of rounding.
   const method = methodByName(name, {
@@ -45,7 +48,7 @@ async function trained(text: string, portable: boolean): Promise<Map<string, Ten
     ...(name !== "ldog" && { optimizer: sgd({ momentum: 0.9 }) }),
     ...spec,
   });
-  const stepper = new Stepper(executor, model, method, portable ? { compile: portableCompiler.compile } : {});
+  const stepper = new Stepper(on, model, method, portable ? { compile: portableCompiler.compile } : {});
   const shape = [6, 3, 8, 8];
   await stepper.ready({ train: shape, ...(method.needsValidation && { validation: shape }) });
   for (let step = 1; step <= 4; step++) {
@@ -57,14 +60,23 @@ async function trained(text: string, portable: boolean): Promise<Map<string, Ten
   return state;
 }
 
-describe.skipIf(!blocked)("the blocked lowering agrees with the portable one (skipped without nchwc operators)", () => {
-  test.each([
-    ...methodNames,
-    "finetune:schedule=cosine:ema=0.5",
-    "metalr:direction=optimizer:normalize=cosine:hyperOptimizer=adam",
-    "metalr:metaEvery=2:ema=0.5",
-  ])("%s", async (text) => {
-    const [a, b] = [await trained(text, false), await trained(text, true)];
+const found = findNative();
+const native = (threads: number, precision: Precision = "float32") =>
+  nativeExecutor("module" in found ? found.module : ({} as never), { threads, precision, other: executor }); // skipped without a module
+
+describe.each([
+  ["blocked", blocked, "skipped without nchwc operators", () => executor],
+  ["onednn", "module" in found, `skipped: ${"missing" in found ? found.missing : ""}`, () => native(2)],
+] as const)("the %s lowering agrees with the portable one", (_, here, why, open) => {
+  test
+    .skipIf(!here)
+    .each([
+      ...methodNames,
+      "finetune:schedule=cosine:ema=0.5",
+      "metalr:direction=optimizer:normalize=cosine:hyperOptimizer=adam",
+      "metalr:metaEvery=2:ema=0.5",
+    ])(`%s${here ? "" : ` (${why})`}`, async (text) => {
+    const [a, b] = [await trained(text, open()), await trained(text, executor, true)];
     expect([...a.keys()]).toEqual([...b.keys()]);
     for (const [name, t] of a) {
       const numbers = (x: Tensor | undefined) => Array.from((x?.data ?? []) as ArrayLike<number>, Number); // all state is float32
@@ -75,3 +87,22 @@ describe.skipIf(!blocked)("the blocked lowering agrees with the portable one (sk
     }
   });
 });
+
+describe.skipIf("missing" in found)(
+  `native training${"missing" in found ? ` (skipped: ${found.missing})` : ""}`,
+  () => {
+    test("gives the same bits again", async () => {
+      expect(await trained("metalr", native(2))).toEqual(await trained("metalr", native(2)));
+    });
+
+    test.skipIf(!("module" in found && found.module.bfloat16))(
+      "in bfloat16 stays within its seven bits (skipped where the processor has none)",
+      async () => {
+        const [half, full] = [await trained("metalr", native(1, "bfloat16")), await trained("metalr", native(1))];
+        const rates = (state: Map<string, Tensor>) => Array.from(state.get("lr")?.data as ArrayLike<number>);
+        expect(rates(half)).not.toEqual(rates(full)); // it did run in bfloat16
+        for (const [i, r] of rates(full).entries()) expect(Math.abs(rates(half)[i]! / r - 1)).toBeLessThan(0.02); // as many rates
+      },
+    );
+  },
+);

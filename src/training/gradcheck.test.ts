@@ -4,7 +4,9 @@ import type { Tensor } from "../common/tensor.js";
 import { openNpz } from "../formats/npz.js";
 import { openOnnxModel } from "../models/open-onnx.js";
 import { nodePlatform } from "../platform/node/index.js";
+import { findNative } from "../platform/node/onednn.js";
 import { nodeExecutor } from "../platform/node/onnxRuntime.js";
+import { nativeExecutor } from "../runtime/onednn.js";
 import { gradCheck } from "./gradcheck.js";
 
 const zoo = new URL("../../fixtures/zoo/", import.meta.url).pathname;
@@ -18,9 +20,21 @@ async function readAll(path: string): Promise<Map<string, Tensor>> {
 }
 
 // The tolerances are those of the project's goals; PyTorch's own float32 stays below 2.5e-4 in the gradients.
-describe.each(readdirSync(zoo))("%s against PyTorch in float64", async (name) => {
+const found = findNative();
+const onnxRuntime = nodeExecutor({ threads: 1 });
+// Without the native module its networks are not run at all: their names would be all that the report shows.
+const executors = {
+  "ONNX Runtime": onnxRuntime,
+  ...("module" in found && { oneDNN: nativeExecutor(found.module, { threads: 2, other: onnxRuntime }) }),
+};
+test.skipIf("module" in found)(`oneDNN (skipped: ${"missing" in found ? found.missing : ""})`, () => {});
+
+const networks = Object.entries(executors).flatMap(([engine, executor]) =>
+  readdirSync(zoo).map((name) => [name, engine, executor] as const),
+);
+describe.each(networks)("%s against PyTorch in float64, on %s", async (name, _, executor) => {
   const model = await openOnnxModel(`${zoo}${name}/model.onnx`, { platform: nodePlatform });
-  const check = await gradCheck(model, await readAll(`${zoo}${name}/reference.npz`), nodeExecutor({ threads: 1 }));
+  const check = await gradCheck(model, await readAll(`${zoo}${name}/reference.npz`), executor);
 
   test("every parameter is found, and nothing else", () => expect(check.unmatched).toEqual([]));
   test("training loss within 1e-5", () => expect(check.lossError).toBeLessThan(1e-5));
