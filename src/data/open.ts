@@ -8,6 +8,7 @@ import { columnOf, readCsv } from "./csv.js";
 import { looksLikeDicom, type WindowOption } from "./dicom/read.js";
 import { fromFiles, openFolder } from "./folder.js";
 import { groupedBy, pathColumns, withGroups } from "./groups.js";
+import { openMaskDataset, pictureEnding } from "./masks.js";
 import { niftiEnding } from "./nifti/pairs.js";
 import { npzSource } from "./npz.js";
 import { pickleSource } from "./pickle.js";
@@ -84,6 +85,8 @@ async function openAny(path: string, options: OpenOptions): Promise<Dataset> {
     const volumes = await import("./nifti/dataset.js"); // only where it may be needed
     const pairs = await volumes.pairFolders(path, platform.files, (name) => niftiEnding.test(name));
     if (pairs !== null) return volumes.openNiftiDataset(path, pairs, platform, classes);
+    const masked = await volumes.pairFolders(path, platform.files, (name) => pictureEnding.test(name));
+    if (masked !== null) return openMaskDataset(path, masked, platform, classes);
     if (await startsWith(platform.files, path, looksLikeDicom)) return openDicom();
     refuse(options, ["window", "salt"], "no DICOM files", path);
     if (options.labelsFile === undefined) return openFolder(path, folderOptions);

@@ -10,7 +10,7 @@ import { diceOf, figuresOf } from "./dice.js";
 import { Evaluator } from "./evaluator.js";
 import { fineTune, isBetter } from "./fine-tune.js";
 import { figureOf, mergeEvaluations } from "./metrics.js";
-import type { FineTuneOptions, Snapshot } from "./options.js";
+import type { EpochSums, FineTuneOptions, Snapshot } from "./options.js";
 import { SegmentationAccumulator, volumeLoss } from "./segmentation.js";
 import { addSums, rightOf } from "./task.js";
 import { stripes, tinyModel } from "./tiny.testing.js";
@@ -48,10 +48,11 @@ describe("figures by hand", () => {
   });
 
   test("sums of steps give the epoch's Dice; patches without foreground give none", () => {
-    const sums = [
+    const parts: EpochSums[] = [
       { loss: 1, correct: 5, images: 1, voxels: [3, 1, 0, 2] },
       { loss: 2, correct: 5, images: 1, voxels: [1, 0, 1, 4] },
-    ].reduce(addSums);
+    ];
+    const sums = parts.reduce(addSums);
     expect(sums).toEqual({ loss: 3, correct: 10, images: 2, voxels: [4, 1, 1, 6] });
     expect(rightOf(sums)).toEqual({ trainAccuracy: 10 / 12, trainDice: 12 / 14 });
     expect(rightOf({ loss: 0, correct: 4, images: 1, voxels: [4, 0, 0, 0] })).toEqual({
@@ -176,7 +177,9 @@ describe("training", async () => {
     const resume = whole.snapshots[0];
     if (!resume) throw new Error("no snapshot");
     const model = { ...tinySegmenter(), loss: "dice" } as const;
-    await expect(run({ epochs: 16, method, resume, model })).rejects.toThrow("checkpoint: is of a run with another loss");
+    await expect(run({ epochs: 16, method, resume, model })).rejects.toThrow(
+      "checkpoint: is of a run with another loss",
+    );
   });
 
   test.each([
