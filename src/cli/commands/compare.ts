@@ -72,6 +72,7 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
   );
   const shared = { context, given, splitSeed: firstSeed };
   const trainers = new Trainers(context, shared, (line) => progress.say(line));
+  const leaks: string[] = [];
   const progress = new CompareProgress(context, () => trainers.jobs);
   try {
     const finished = await runComparison({
@@ -83,7 +84,8 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
       grid,
       signal,
       async prepare(name) {
-        const opened = await openCells(shared, paths[names.indexOf(name)] ?? name, firstSeed);
+        const opened = await openCells(shared, paths[names.indexOf(name)] ?? name, firstSeed, true);
+        leaks.push(...opened.plan.leaks.map((leak) => `${name}: ${leak}.`));
         try {
           for (const note of opened.plan.notes) progress.note(note);
           await checkFingerprints(platform.files, folder, name, opened.fingerprints);
@@ -135,6 +137,7 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
       title: given.name ?? `Comparison of ${methods.length} methods`,
       introduction: [
         `${methods.length} methods, ${seeds.length === 1 ? "one seed" : `${seeds.length} seeds`}, ${given.maxEpoch === 1 ? "one epoch" : `${given.maxEpoch ?? 30} epochs`} each, from the same weights and on the same division of the images.`,
+        ...leaks,
       ],
       figures,
       methods,
@@ -162,6 +165,7 @@ const free = new Set([
   "device",
   "executor",
   "jobs",
+  "leakCheck",
   "workers",
   "methods",
   "seeds",

@@ -41,11 +41,11 @@ export interface OpenedCells {
   close(): Promise<void>;
 }
 
-/** @param data path of the data set @throws as `planTraining` */
-export async function openCells(o: SharedByCells, data: string, seed: number): Promise<OpenedCells> {
+/** @param data path of the data set @param leakCheck once is enough: not for every seed @throws as `planTraining` */
+export async function openCells(o: SharedByCells, data: string, seed: number, leakCheck = false): Promise<OpenedCells> {
   const { platform, rasterize, versions, commandLine } = o.context;
   const given = trainFlagsOf(o.given, data, seed);
-  const plan = await planTraining(given, platform, { splitSeed: o.splitSeed });
+  const plan = await planTraining(given, platform, { splitSeed: o.splitSeed, leakCheck });
   const trainingOf = async (cell: Cell): Promise<Omit<TrainRunOptions, "platform" | "executor">> => {
     const planned = plan.splits.find((s) => s.name === cell.split) ?? plan.splits[0]!; // the cells are made of these very splits
     const method = methodFor(parseMethod(cell.method), given, cell.factor);

@@ -45,6 +45,7 @@ const shared = [
   "labelsFile",
   "window",
   "saltFile",
+  "leakCheck",
   "byGroup",
   "metaData",
   "metaBatches",

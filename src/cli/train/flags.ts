@@ -107,6 +107,12 @@ export const trainFlags = {
       default: "made from the content of the files",
     }),
     byGroup: flag({ flags: "--by-group", help: "divide into folds anew, so that no group is on both sides" }),
+    leakCheck: choice({
+      flags: "--leak-check <when>",
+      help: "look for near-identical images on both sides of the division: yes, no, or auto (where it takes seconds)",
+      default: "auto",
+      of: ["auto", "yes", "no"],
+    }),
     metaData,
     metaBatches: choice({
       flags: "--meta-batches <how>",

@@ -1,5 +1,6 @@
 /** @file What `metalr train` is going to do, from its options: data, runs, network, method, transforms. */
 import { DataError, FileError, UsageError } from "../../common/errors.js";
+import { findLeaks, leakCheckIsCheap } from "../../data/leaks.js";
 import { type MetaImages, metaImages } from "../../data/meta.js";
 import { holdsDicom, type OpenOptions, openDataset } from "../../data/open.js";
 import { planSplits } from "../../data/splits.js";
@@ -33,19 +34,22 @@ export interface Plan {
   readonly settings: TrainingSettings;
   /** What differs between runs. */
   forSplit(split: Split, model: Model): Promise<{ readonly seed: number; readonly transforms: Transforms }>;
-  /** Things worth a line to the reader. */
+  /** What the leak check found. */
+  readonly leaks: readonly string[];
+  /** Things worth a line to the reader, those included. */
   readonly notes: readonly string[];
 }
 
 /**
  * Opens everything and checks it before anything is written.
  * @param o.splitSeed seed of the division into parts, where it is not that of the run
+ * @param o.leakCheck false: not here, whatever the options say
  * @throws {UsageError | FileError | DataError | WeightsError}
  */
 export async function planTraining(
   given: TrainFlags,
   platform: Platform,
-  o: { readonly splitSeed?: number } = {},
+  o: { readonly splitSeed?: number; readonly leakCheck?: boolean } = {},
 ): Promise<Plan> {
   const released = given.variant === "released";
   const method = methodOf(given);
@@ -67,13 +71,20 @@ export async function planTraining(
       hint: "cut the volumes into slices and save these as images",
     });
   }
-  const all = planSplits(dataset, {
+  const planned = planSplits(dataset, {
     select,
     seed: o.splitSeed ?? seed,
     metaData: given.metaData === "split" ? "split" : "train",
     ...(given.splitFolds !== undefined && { folds: given.splitFolds }),
     ...(given.testShare !== undefined && { testShare: given.testShare }),
     ...(given.byGroup !== undefined && { byGroup: given.byGroup }),
+  });
+  const when = o.leakCheck === false ? "no" : (given.leakCheck ?? "auto");
+  const checked = when === "yes" || (when === "auto" && leakCheckIsCheap(dataset));
+  const leaks = checked ? await findLeaks(dataset, planned, { byGroup: given.byGroup ?? false }) : null;
+  const all = planned.map((split) => {
+    const found = leaks?.bySplit.get(split.name);
+    return found === undefined ? split : { ...split, notes: [...(split.notes ?? []), found] };
   });
   const meta = await openMeta(given, dataset, platform);
   const architecture = given.model ?? (segments && weights.path === null ? usualUNet(dataset) : null);
@@ -123,7 +134,8 @@ export async function planTraining(
       });
       return { seed: released ? seedOfFold(seed, all.indexOf(split)) : seed, transforms };
     },
-    notes: [...dataset.notes, ...(meta?.notes ?? []), ...weights.notes],
+    leaks: leaks?.all ?? [],
+    notes: [...dataset.notes, ...(leaks?.all ?? []), ...(meta?.notes ?? []), ...weights.notes],
   };
 }
 
