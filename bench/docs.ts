@@ -19,7 +19,8 @@ export function sectionsOf(files: readonly BenchFile[]): Map<string, string> {
   const captions = [...new Set(inOrder.map((f) => `${f.caption}; medians of ${f.rounds} steps`))];
   sections.set("machine", captions.map((c) => `- ${c}`).join("\n"));
   const main = (sets.get("main") ?? []).flatMap((name) => byName.get(name) ?? []);
-  if (main.length > 0) sections.set("steps", stepTable(main));
+  if (main.length > 0)
+    sections.set("steps", `${stepTable(main)}\n\n![The same as bars, and how a step grows](benchmarks.svg)`);
   const parts = main.flatMap((m) => partTable(m) ?? []);
   if (parts.length > 0) sections.set("parts", parts.join("\n\n"));
   const starts = main.flatMap((m): (readonly [string, number])[] => {

@@ -42,8 +42,8 @@ export const openTask = (options: TaskOptions): Task =>
   options.o.data.dataset.segmentation ? segmentation(options) : classification(options);
 
 /** Images of a full batch of evaluation. */
-const evaluationBatch = ({ batchSize }: Settings, { validation, test }: Split): number =>
-  Math.min(batchSize, Math.max(validation.length, test.length, 1));
+const evaluationBatch = ({ batchSize, microBatch }: Settings, { validation, test }: Split): number =>
+  Math.min(batchSize, microBatch || batchSize, Math.max(validation.length, test.length, 1));
 
 function classification({ o, settings, transforms }: TaskOptions): Task {
   const { executor, model, platform } = o;
