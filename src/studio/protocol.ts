@@ -169,6 +169,16 @@ export type ListMessage =
   | { readonly type: "gone"; readonly id: string }
   | { readonly type: "jobs"; readonly jobs: readonly Job[] };
 
+/** Values that are kept of one run's curves: what 62 groups and three more series need for 512 places. */
+const VALUES = 65_000;
+
+/**
+ * Buckets of steps that a curve of a run has at most (`CurveBuffer`); each is drawn as its lowest and its highest value, so that a
+ * plot not wider than this many pixels loses nothing. Few series have more, many have fewer.
+ */
+export const bucketsFor = (groups: number): number =>
+  2 * Math.round(Math.min(Math.max(VALUES / (3 + 2 * groups), 256), 2048) / 2);
+
 /** One step: [step, train loss, train accuracy, look-ahead loss, rates …, hypergradients …]; null is NaN. */
 export type StepRow = readonly (number | null)[];
 

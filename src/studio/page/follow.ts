@@ -1,18 +1,18 @@
 /** @file One run as it grows: its facts, and its curves in bounded memory. */
 import { useEffect, useState } from "preact/hooks";
 import { CurveBuffer, type Curves } from "../../records/curves.js";
-import type { RunFacts, RunMessage, StepRow } from "../protocol.js";
+import { bucketsFor, type RunFacts, type RunMessage, type StepRow } from "../protocol.js";
 import { listen } from "./api.js";
 
-/** Most points of a curve, halved: wider than any screen's plot. */
-const CAPACITY = 2048;
+/** A page that shows a run spends at most one part of this many of its time on drawing it. */
+const REST = 5;
 
 export class GrowingCurves {
   private readonly buffer: CurveBuffer;
   private lastStep = 0;
 
   constructor(readonly groups: number) {
-    this.buffer = new CurveBuffer(3 + 2 * groups, CAPACITY);
+    this.buffer = new CurveBuffer(3 + 2 * groups, bucketsFor(groups));
   }
 
   /** Steps that are there already are passed over. */
@@ -66,18 +66,43 @@ export function useRuns(ids: readonly string[]): readonly Followed[] {
 }
 
 function follow(ids: readonly string[], tell: (id: string, followed: Followed | null) => void): () => void {
-  const all = new Map<string, GrowingCurves>();
-  return listen<RunMessage>("/api/follow", { ids: ids.join(",") }, (message) => {
+  const all = new Map<string, { readonly curves: GrowingCurves; facts: RunFacts }>();
+  const changed = new Set<string>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let restUntil = 0;
+  /** Shows what has changed, and then rests for as long as its drawing took, several times. */
+  const show = () => {
+    timer = undefined;
+    const begin = performance.now();
+    for (const id of changed) {
+      const run = all.get(id);
+      if (run !== undefined) tell(id, { facts: run.facts, curves: run.curves.points() });
+    }
+    changed.clear();
+    requestAnimationFrame(() =>
+      setTimeout(() => {
+        const end = performance.now();
+        restUntil = end + (REST - 1) * (end - begin);
+      }),
+    );
+  };
+  const end = listen<RunMessage>("/api/follow", { ids: ids.join(",") }, (message) => {
     const { id } = message;
     if (message.type === "gone") {
+      all.delete(id);
       tell(id, null);
       return;
     }
+    const { facts, steps, type } = message;
     const before = all.get(id);
-    const curves =
-      message.type === "whole" || before === undefined ? new GrowingCurves(message.facts.groups.length) : before;
-    all.set(id, curves);
-    curves.add(message.steps);
-    tell(id, { facts: message.facts, curves: curves.points() });
+    const curves = type === "whole" || before === undefined ? new GrowingCurves(facts.groups.length) : before.curves;
+    all.set(id, { curves, facts });
+    curves.add(steps);
+    changed.add(id);
+    timer ??= setTimeout(show, Math.max(0, restUntil - performance.now()));
   });
+  return () => {
+    clearTimeout(timer);
+    end();
+  };
 }

@@ -1,11 +1,11 @@
 /** @file Facts of the page's own small pieces: addresses, sorting, filtering, curves in bounded memory. */
 import { describe, expect, test } from "vitest";
-import type { RunSummary, StepRow } from "../protocol.js";
+import { bucketsFor, type RunSummary, type StepRow } from "../protocol.js";
 import { GrowingCurves } from "./follow.js";
 import { afterMessage, emptyList } from "./list.js";
 import { atEpochs, runningMean } from "./parts/series.js";
 import { parseRoute } from "./route.js";
-import { fits, sorted } from "./table.js";
+import { fits, rowsOf, sorted } from "./table.js";
 
 const run = (name: string, more: Partial<RunSummary> = {}): RunSummary => ({
   id: name,
@@ -37,6 +37,8 @@ test.each([
   ["", { page: "runs" }],
   ["#/run/aB3", { page: "run", id: "aB3" }],
   ["#/run/../x", { page: "runs" }],
+  ["#/folds/aB3", { page: "folds", id: "aB3" }],
+  ["#/comparison/<x>", { page: "runs" }],
   ["#/compare/a,b,<c>", { page: "compare", ids: ["a", "b"] }],
   ["#/new", { page: "new" }],
 ])("the address %j", (hash, route) => expect(parseRoute(hash)).toEqual(route));
@@ -53,6 +55,30 @@ describe("the table", () => {
   test("every word of the filter has to occur", () => {
     expect(fits(run("x"), "LUNG  metalr")).toBe(true);
     expect(fits(run("x"), "lung finetune")).toBe(false);
+  });
+
+  test("folds of one cross-validation are one row, with sums and means of those that have the figure", () => {
+    const folds = { id: "F", name: "lung" };
+    const all = [
+      run("lung/fold-1", { folds, step: 10, testAccuracy: 0.8, elapsedMs: 5 }),
+      run("lung/fold-2", { folds, step: 4, state: "interrupted", elapsedMs: 7, created: "2026-02-01T00:00:00Z" }),
+      run("alone"),
+    ];
+    const [alone, row] = rowsOf(all, true);
+    expect(alone).toMatchObject({ id: "alone", ids: ["alone"], parts: "" });
+    expect(row).toMatchObject({
+      id: "F",
+      name: "lung",
+      state: "interrupted",
+      step: 14,
+      steps: 20,
+      testAccuracy: 0.8,
+      elapsedMs: 12,
+      created: "2026-02-01T00:00:00Z",
+      ids: ["lung/fold-1", "lung/fold-2"],
+      parts: "2 folds, 1 finished",
+    });
+    expect(rowsOf(all, false)).toHaveLength(3);
   });
 
   test("runs come, change and go", () => {
@@ -76,10 +102,19 @@ describe("curves", () => {
     expect(Array.from(values[2] ?? [])).toEqual([Number.NaN, Number.NaN, Number.NaN]);
   });
 
-  test("100,000 steps are at most 4096 points", () => {
+  test("100,000 steps are at most 4096 points, and no spike is lost", () => {
     const curves = new GrowingCurves(1);
-    for (let s = 1; s <= 100_000; s++) curves.add([row(s)]);
-    expect(curves.points().steps.length).toBeLessThanOrEqual(4096);
+    for (let s = 1; s <= 100_000; s++) curves.add([s === 77_777 ? [s, 99, 0.5, null, 1e-3, -1] : row(s)]);
+    const { steps, values } = curves.points();
+    expect(steps.length).toBeLessThanOrEqual(4096);
+    const spike = values[0]?.indexOf(99) ?? -1;
+    expect(Math.abs((steps[spike] ?? 0) - 77_777)).toBeLessThan(100);
+  });
+
+  test("a run of many groups has fewer points, and never fewer than a small plot has pixels", () => {
+    expect(bucketsFor(1)).toBe(2048);
+    expect(bucketsFor(62)).toBe(512);
+    expect(bucketsFor(10_000)).toBe(256);
   });
 
   test("figures of epochs stand where the epochs ended", () => {

@@ -1,13 +1,39 @@
 /** @file The studio in a real browser: curves that grow, runs that are started, stopped and resumed, and what axe finds. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildPage } from "../../../scripts/build-page.mjs";
+import type { ListMessage, RunSummary } from "../protocol.js";
 import { chromiumPath, openBrowser } from "./browser.testing.js";
-import { append, type TestStudio, testStudio, writeRun } from "./studio.testing.js";
+import { append, messagesOf, type TestStudio, testStudio, until, writeRun } from "./studio.testing.js";
+
+/** As `metalr compare` writes it. */
+const comparison = {
+  format: "metalr-comparison",
+  created: "2026-03-01T09:30:00.000Z",
+  trainings: 4,
+  data: [
+    {
+      data: "breast",
+      unit: "seed",
+      units: 2,
+      reference: "finetune",
+      words: ["Nothing can be said."],
+      methods: ["finetune", "metalr"].map((method) => ({
+        method,
+        title: method,
+        accuracy: { validation: { mean: 0.8, low: 0.7, high: 0.9 } },
+        balancedAccuracy: 0.7,
+        macroAuc: null,
+        trainingMs: 1000,
+        test: method === "finetune" ? null : { difference: { mean: 0.01, low: -0.1, high: 0.12 }, p: 0.5, pHolm: 0.5 },
+      })),
+    },
+  ],
+};
 
 /** Looks again and again: on a busy machine a page may take its time. */
 const waitUntil = <T>(look: () => T) => expect.poll(look, { timeout: 20_000 });
@@ -26,6 +52,8 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
         writeRun(`${runs}/lung/fold-1`, { epochs: 3 });
         writeRun(`${runs}/plain`, { constant: true, select: "test" });
         writeRun(`${runs}/growing`, { epochs: 10, keep: 8 });
+        for (let k = 2; k <= 9; k++) writeRun(`${runs}/lung/fold-${k}`, { epochs: 2, seed: k });
+        writeFileSync(`${runs}/comparison.json`, JSON.stringify(comparison));
       },
       { page: site },
     );
@@ -56,6 +84,15 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
     ((await (await studio.ask("/api/runs")).json()) as { id: string; name: string }[]).find((r) => r.name === name)
       ?.id ?? "";
 
+  const foldsId = async (): Promise<string> =>
+    ((await (await studio.ask("/api/runs")).json()) as RunSummary[]).find((r) => r.folds?.name === "lung")?.folds?.id ??
+    "";
+  const comparisonId = async (): Promise<string> => {
+    const list = messagesOf<ListMessage>(await studio.ask("/api/events"));
+    const all = await until(list, (m) => m.type === "all");
+    return all.type === "all" ? (all.comparisons[0]?.id ?? "") : "";
+  };
+
   /** The value beside a name in the tiles. */
   const tile = async (page: Page, name: string): Promise<string> =>
     (await page.locator(".tile", { hasText: name }).first().locator("dd").innerText()).split("\n")[0] ?? "";
@@ -66,7 +103,9 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
     await names.first().waitFor();
     expect(await names.count()).toBe(3);
     await page.getByRole("button", { name: "Run", exact: true }).click();
-    expect(await names.allInnerTexts()).toEqual(["growing", "lung/fold-1", "plain"]);
+    expect(await names.allInnerTexts()).toEqual(["growing", "lung", "plain"]);
+    await page.getByRole("button", { name: "Each fold by itself" }).click();
+    expect(await names.count()).toBe(11);
     await page.getByRole("searchbox").fill("finetune");
     expect(await names.allInnerTexts()).toEqual(["plain"]);
     await page.getByRole("searchbox").fill("grow");
@@ -111,6 +150,45 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
     await page.close();
   });
 
+  test("nine folds at once: more than a browser has connections", async () => {
+    const page = await open(`#/folds/${await foldsId()}`);
+    await page.getByRole("heading", { name: "Confusion matrix" }).waitFor();
+    await page.getByText("9 folds, all finished").waitFor();
+    expect(await page.getByRole("region", { name: "Folds" }).getByRole("row").count()).toBe(12);
+    await page.getByRole("link", { name: "Curves side by side" }).click();
+    await page.getByRole("heading", { name: "9 runs side by side" }).waitFor();
+    await page.close();
+  });
+
+  test("the method's own options come and go with it, and are in the command", async () => {
+    const page = await open("#/new");
+    await page.getByRole("combobox", { name: /^Method/ }).selectOption("l2sp");
+    await page.locator("summary", { hasText: "Method" }).click();
+    await page.getByRole("textbox", { name: /^Alpha/ }).fill("0.5");
+    await page.getByText("metalr train --method=l2sp:alpha=0.5").waitFor();
+    await page.getByRole("combobox", { name: /^Method/ }).selectOption("finetune");
+    await page.getByText("metalr train --method=finetune", { exact: true }).waitFor();
+    expect(await page.getByRole("textbox", { name: /^Alpha/ }).count()).toBe(0);
+    await page.close();
+  });
+
+  test("deleting asks first, by keyboard as well, and keeps the run until the answer", async () => {
+    writeRun(`${studio.runs}/old`);
+    await waitUntil(() => idOf("old")).not.toBe("");
+    const page = await open(`#/run/${await idOf("old")}`);
+    await page.getByRole("button", { name: "Delete …" }).press("Enter");
+    const dialog = page.getByRole("dialog", { name: "Delete this run?" });
+    await dialog.waitFor();
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "hidden" });
+    expect(existsSync(`${studio.runs}/old/run.json`)).toBe(true);
+    await page.getByRole("button", { name: "Delete …" }).click();
+    await dialog.getByRole("button", { name: "Delete", exact: true }).click();
+    await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+    expect(existsSync(`${studio.runs}/old`)).toBe(false);
+    await page.close();
+  });
+
   test("by keyboard: along a plot, and lines are hidden", async () => {
     const page = await open(`#/run/${await idOf("lung/fold-1")}`);
     const plot = page.getByRole("group", { name: /^Learning rates/ });
@@ -133,9 +211,17 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
     "axe finds no serious fault, and nothing is wider than the screen: %s, %i px",
     async (colorScheme, width) => {
       const ids = [await idOf("lung/fold-1"), await idOf("plain")];
-      for (const hash of ["", `#/run/${ids[0]}`, `#/compare/${ids.join(",")}`, "#/new"]) {
+      const places = [
+        "",
+        `#/run/${ids[0]}`,
+        `#/folds/${await foldsId()}`,
+        `#/comparison/${await comparisonId()}`,
+        `#/compare/${ids.join(",")}`,
+        "#/new",
+      ];
+      for (const hash of places) {
         const page = await open(hash, { colorScheme, viewport: { width, height: 800 } });
-        await page.locator("canvas, tbody th a, .fields label").first().waitFor();
+        await page.locator("canvas, tbody th, .fields label").first().waitFor();
         await page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true");
         await page.evaluate(axe);
         const found = (await page.evaluate(

@@ -41,30 +41,43 @@ describe("the token", () => {
     const answer = await fetch(studio.url);
     expect(answer.status).toBe(200);
     const policy = answer.headers.get("content-security-policy") ?? "";
-    expect(policy).toContain("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self';");
-    expect(policy).not.toContain("unsafe");
+    expect(policy).toContain(
+      "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self';",
+    );
+    expect(policy.replace("'wasm-unsafe-eval'", "")).not.toContain("unsafe"); // WebAssembly may be compiled, text is never code
     expect(answer.headers.get("referrer-policy")).toBe("no-referrer");
     expect(answer.headers.get("cross-origin-embedder-policy")).toBe("require-corp");
   });
 
-  test.each(["/", "/api/runs", "/api/events", "/api/form", "/assets/none.js", "/nowhere", "/favicon.ico"])(
-    "%s without it, or with a wrong one, is 401 and nothing else",
-    async (path) => {
-      for (const [query, headers] of [
-        ["", {}],
-        ["?token=", {}],
-        [`?token=${token}x`, {}],
-        [`?token=${token.slice(1)}`, {}],
-        ["", { authorization: "Bearer nonsense" }],
-      ] as const) {
-        for (const method of ["GET", "POST", "PUT", "OPTIONS"]) {
-          const answer = await fetch(`${origin}${path}${query}`, { method, headers });
-          expect(answer.status, `${method} ${path}${query}`).toBe(401);
-          expect(await answer.text()).toBe("401: open the address that metalr studio has printed, with its token\n");
-        }
+  test.each([
+    "/",
+    "/api/runs",
+    "/api/events",
+    "/api/form",
+    "/api/follow",
+    "/api/runs/a/worst",
+    "/api/runs/a/images/1",
+    "/api/folds/a",
+    "/api/comparisons/a/report",
+    "/assets/none.js",
+    "/nowhere",
+    "/favicon.ico",
+    "/%2e%2e/%00",
+  ])("%s without it, or with a wrong one, is 401 and nothing else", async (path) => {
+    for (const [query, headers] of [
+      ["", {}],
+      ["?token=", {}],
+      [`?token=${token}x`, {}],
+      [`?token=${token.slice(1)}`, {}],
+      ["", { authorization: "Bearer nonsense" }],
+    ] as const) {
+      for (const method of ["GET", "POST", "PUT", "OPTIONS"]) {
+        const answer = await fetch(`${origin}${path}${query}`, { method, headers });
+        expect(answer.status, `${method} ${path}${query}`).toBe(401);
+        expect(await answer.text()).toBe("401: open the address that metalr studio has printed, with its token\n");
       }
-    },
-  );
+    }
+  });
 
   test("it never reaches the log", () => {
     expect(studio.logged.length).toBeGreaterThan(0);
@@ -137,9 +150,11 @@ describe("bodies", () => {
     ["another form", '{"values":{"a":1}}', json],
     ["more than the form", '{"values":{},"x":1}', json],
     ["another type", '{"values":{}}', { "content-type": "text/plain" }],
+    ["a body that is nested too deep", `${"[".repeat(30_000)}${"]".repeat(30_000)}`, json],
+    ["objects that are nested too deep", `${'{"values":'.repeat(5_000)}1${"}".repeat(5_000)}`, json],
     ["a strange key", '{"values":{"__proto__ ":"1"}}', json],
   ])("%s is refused", async (_, body, headers) => {
-    for (const path of ["/api/start", "/api/check"]) {
+    for (const path of ["/api/start", "/api/check", "/api/runs/a/delete", "/api/folds/a/delete"]) {
       const answer = await studio.ask(path, { method: "POST", body, headers });
       expect(answer.status).toBe(400);
       expect(await answer.json()).toEqual({ problem: "the body is not a form" });

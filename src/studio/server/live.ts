@@ -6,7 +6,15 @@ import { formatValue } from "../../records/format.js";
 import { choiceInWords, headlineOf, RunBuilder, type RunRecord } from "../../records/run-record.js";
 import { parseEvent, type RunInfo } from "../../records/schema.js";
 import type { EpochEvent, StepEvent } from "../../training/types.js";
-import type { EpochRow, RunFacts, RunMessage, RunSummary, ShownEvaluation, StepRow } from "../protocol.js";
+import {
+  bucketsFor,
+  type EpochRow,
+  type RunFacts,
+  type RunMessage,
+  type RunSummary,
+  type ShownEvaluation,
+  type StepRow,
+} from "../protocol.js";
 import { GrowingFile } from "./lines.js";
 
 /** More new steps than these at once are sent as whole curves. */
@@ -60,14 +68,14 @@ export class LiveRun {
     readonly info: RunInfo,
   ) {
     this.log = new GrowingFile(join(folder, runFiles.events));
-    this.builder = new RunBuilder(info);
+    this.builder = new RunBuilder(info, bucketsFor(info.groups.length) / 2);
   }
 
   /** Reads what is new. @returns whether there was anything */
   update(): Promise<boolean> {
     return this.log.read(
       () => {
-        this.builder = new RunBuilder(this.info);
+        this.builder = new RunBuilder(this.info, bucketsFor(this.info.groups.length) / 2);
         this.fresh = [];
         this.restarted = true;
       },

@@ -164,14 +164,16 @@ function Charts({ followed, mode }: { followed: Followed | undefined; mode: Mode
   const shared = { x, mode, sync: "run" } as const;
   const ink = (name: "train" | "validation" | "test" | "muted") => inks[name][mode];
 
-  const rates = groups.map(
-    (name, j): Line => ({ name, color: colors[j] ?? "", values: positive(curves.values[3 + j]) }),
-  );
-  const hyper = groups.map(
-    (name, j): Line => ({ name, color: colors[j] ?? "", values: plain(curves.values[3 + d + j]), width: 1.25 }),
-  );
+  const [rates, hyper] = useMemo(() => {
+    const of = (first: number, read: typeof plain, width: number) =>
+      groups.map((name, j): Line => ({ name, color: colors[j] ?? "", values: read(curves.values[first + j]), width }));
+    return [of(3, positive, 2), of(3 + d, plain, 1.25)];
+  }, [curves, colors]);
   const hasHyper = hyper.some((l) => some(l.values));
-  const means = everyStep ? hyper : hyper.map((l) => ({ ...l, values: runningMean(l.values), width: 2 }));
+  const means = useMemo(
+    () => (everyStep ? hyper : hyper.map((l) => ({ ...l, values: runningMean(l.values), width: 2 }))),
+    [hyper, everyStep],
+  );
   const line = (name: string, color: string, values: (number | null)[], more: Partial<Line> = {}): Line => ({
     name,
     color,

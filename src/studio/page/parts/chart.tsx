@@ -1,6 +1,6 @@
 /** @file A plot that grows: uPlot, with a legend that is read and operated by keyboard as well. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { inks } from "../../../records/plots/color.js";
 import type { Mode } from "../theme.js";
@@ -122,11 +122,16 @@ export function Chart(p: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const zoomed = useRef(false);
+  const seen = useRef(true);
+  const waiting = useRef<(() => void) | null>(null);
   const [index, setIndex] = useState<number | null>(null);
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const [spoken, setSpoken] = useState("");
   const name = useId();
-  const data = [x, ...lines.map((l) => l.values)] as unknown as uPlot.AlignedData; // rows of one length, as uPlot wants them
+  const data = useMemo(
+    () => [x, ...lines.map((l) => l.values)] as unknown as uPlot.AlignedData, // rows of one length, as uPlot wants them
+    [x, ...lines.map((l) => l.values)],
+  );
   const shape = JSON.stringify([mode, p.log, lines.map((l) => [l.name, l.color, l.width, l.faint, l.points])]);
   useEffect(() => {
     const box = place.current;
@@ -144,7 +149,16 @@ export function Chart(p: ChartProps) {
       u.setSize({ width: Math.max(box.clientWidth, 120), height: box.clientHeight }),
     );
     watch.observe(box);
+    const look = new IntersectionObserver(
+      (entries) => {
+        seen.current = entries.some((e) => e.isIntersecting);
+        if (seen.current) waiting.current?.();
+      },
+      { rootMargin: "200px" },
+    );
+    look.observe(box);
     return () => {
+      look.disconnect();
       watch.disconnect();
       u.destroy();
       plot.current = null;
@@ -152,9 +166,15 @@ export function Chart(p: ChartProps) {
   }, [shape]);
 
   useEffect(() => {
-    const frame = requestAnimationFrame(() => plot.current?.setData(data, !zoomed.current));
+    // What nobody sees is drawn when it is scrolled to.
+    const draw = () => {
+      waiting.current = null;
+      plot.current?.setData(data, !zoomed.current);
+    };
+    waiting.current = draw;
+    const frame = requestAnimationFrame(() => seen.current && waiting.current === draw && draw());
     return () => cancelAnimationFrame(frame);
-  });
+  }, [data]);
 
   const toggle = (line: string) => {
     const next = new Set(hidden);
@@ -195,7 +215,7 @@ export function Chart(p: ChartProps) {
           aria-label={`${title}: plot; arrow keys move along the ${xName}s`}
           onKeyDown={move}
         />
-        <ul class="legend">
+        <ul class="legend" style={{ "--tall": `${height}px` }}>
           {lines.map((line) => (
             <li key={line.name}>
               <button
