@@ -110,7 +110,7 @@ footer{margin-top:3rem;padding-top:.8rem;border-top:1px solid var(--line);color:
 a{color:inherit}
 @media (max-width:34rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}}
 @page{margin:16mm 14mm}
-@media print{body{font-size:10pt}main{max-width:none;padding:0}figure,.tiles,.notes,.scroll,tr{break-inside:avoid}h2,h3{break-after:avoid}.scroll,figure{overflow:visible}figure svg[width="920"]{min-width:0}}
+@media print{body{font-size:10pt}table{font-size:8.5pt}.scroll th{white-space:normal;overflow-wrap:normal}.scroll :is(th,td){padding-left:.35rem;padding-right:.35rem}main{max-width:none;padding:0}figure,.tiles,.notes,.scroll,tr{break-inside:avoid}h2,h3{break-after:avoid}.scroll,figure{overflow:visible}figure svg[width="920"]{min-width:0}}
 `;
 
 /** A whole document that asks the network for nothing: its policy forbids it. */
