@@ -20,9 +20,11 @@ export type Provider = "wasm" | "webgpu";
 
 export const startWorker = (): Worker => new Worker(address(script), { type: "module", name: "metalr" });
 
-export const setupFor = (provider: Provider): TrainerSetup => ({
+/** @param threads 0 for as many as there are processors */
+export const setupFor = (provider: Provider, threads: number): TrainerSetup => ({
   runtime: {
     provider,
+    ...(threads > 0 && { threads }),
     files:
       provider === "webgpu"
         ? { mjs: address(gpuMjs), wasm: address(gpuWasm) }

@@ -194,14 +194,29 @@ export function PrivatePage({ mode, allowed = always }: { mode: Mode; allowed?: 
             <select
               value={state.provider}
               disabled={busy}
-              onChange={(e) => void session.setProvider(e.currentTarget.value === "webgpu" ? "webgpu" : "wasm")}
+              onChange={(e) =>
+                void session.setRuntime({ provider: e.currentTarget.value === "webgpu" ? "webgpu" : "wasm" })
+              }
             >
-              <option value="wasm">
-                WebAssembly{globalThis.crossOriginIsolated ? ", several threads" : ", one thread"}
-              </option>
+              <option value="wasm">WebAssembly</option>
               <option value="webgpu" disabled={!gpu}>
                 WebGPU{gpu ? "" : " (not in this browser)"}
               </option>
+            </select>
+          </label>
+          <label class="field">
+            <strong>Threads</strong>
+            <select
+              value={String(state.threads)}
+              disabled={busy || globalThis.crossOriginIsolated !== true}
+              onChange={(e) => void session.setRuntime({ threads: Number(e.currentTarget.value) })}
+            >
+              <option value="0">as many as there are processors</option>
+              {[1, 2, 4, 8].map((n) => (
+                <option key={n} value={String(n)}>
+                  {n}
+                </option>
+              ))}
             </select>
           </label>
           {globalThis.crossOriginIsolated ? null : (

@@ -38,6 +38,8 @@ export interface State {
   readonly trained: Trained | null;
   readonly runs: readonly StoredRun[];
   readonly provider: Provider;
+  /** Of WebAssembly; 0 for as many as there are processors. */
+  readonly threads: number;
   /** What went wrong last, as its lines. */
   readonly problem: string | null;
 }
@@ -55,6 +57,7 @@ export const initial: State = {
   trained: null,
   runs: [],
   provider: "wasm",
+  threads: 0,
   problem: null,
 };
 
@@ -106,7 +109,7 @@ export class Session {
     const trainer = await openTrainer({
       worker: startWorker(),
       onEvent: (event) => this.take(event),
-      ...setupFor(this.state.provider),
+      ...setupFor(this.state.provider, this.state.threads),
     });
     this.trainer = trainer;
     this.set({ fields: await trainer.fields(), runs: await trainer.runs() });
@@ -174,9 +177,9 @@ export class Session {
     });
   }
 
-  /** Another provider is another ONNX Runtime: a new worker. */
-  async setProvider(provider: Provider): Promise<void> {
-    this.set({ provider });
+  /** Another provider, or other threads, is another ONNX Runtime: a new worker. */
+  async setRuntime(runtime: Partial<Pick<State, "provider" | "threads">>): Promise<void> {
+    this.set(runtime);
     await this.attempt(async () => {
       await this.openWorker();
       await this.reopen();
