@@ -11,45 +11,49 @@ import * as runtime from "./runtime/index.js";
 describe("public surface", () => {
   test("metalr", () =>
     expect(Object.keys(metalr).sort()).toMatchInlineSnapshot(`
-    [
-      "DataError",
-      "FileError",
-      "GraphError",
-      "InternalError",
-      "MetalrError",
-      "RuntimeError",
-      "ShapeError",
-      "TrainingError",
-      "UsageError",
-      "WeightsError",
-      "adam",
-      "architectures",
-      "createModel",
-      "crossValidate",
-      "defaultTransforms",
-      "evaluateRun",
-      "exportModel",
-      "fineTune",
-      "finetune",
-      "initialRates",
-      "lastLayer",
-      "metaLrVariants",
-      "metalr",
-      "nodeExecutor",
-      "nodePlatform",
-      "openDataset",
-      "openModel",
-      "openRun",
-      "predict",
-      "readRun",
-      "replay",
-      "scanners",
-      "sgd",
-      "syntheticDataset",
-      "train",
-      "withFolds",
-    ]
-  `));
+      [
+        "DataError",
+        "FileError",
+        "GraphError",
+        "InternalError",
+        "MetalrError",
+        "RuntimeError",
+        "ShapeError",
+        "TrainingError",
+        "UsageError",
+        "WeightsError",
+        "adam",
+        "architectures",
+        "createModel",
+        "crossValidate",
+        "defaultTransforms",
+        "evaluateRun",
+        "exportModel",
+        "fineTune",
+        "finetune",
+        "initialRates",
+        "lastLayer",
+        "metaLrVariants",
+        "metalr",
+        "nodeExecutor",
+        "nodePlatform",
+        "openDataset",
+        "openExecutor",
+        "openModel",
+        "openRun",
+        "predict",
+        "processorExecutor",
+        "readRun",
+        "replay",
+        "scanners",
+        "segment",
+        "sgd",
+        "syntheticDataset",
+        "train",
+        "volumeTransforms",
+        "withFolds",
+      ]
+    `));
   test("metalr/graph", () =>
     expect(Object.keys(graph).sort()).toMatchInlineSnapshot(`
     [
@@ -80,14 +84,15 @@ describe("public surface", () => {
   `));
   test("metalr/runtime", () =>
     expect(Object.keys(runtime).sort()).toMatchInlineSnapshot(`
-    [
-      "Stepper",
-      "chooseCompiler",
-      "onnxRuntimeExecutor",
-      "portableCompiler",
-      "probeBlock",
-    ]
-  `));
+      [
+        "Stepper",
+        "chooseCompiler",
+        "deviceNames",
+        "onnxRuntimeExecutor",
+        "portableCompiler",
+        "probeBlock",
+      ]
+    `));
 });
 
 const synthetic = async () =>

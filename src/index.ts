@@ -3,6 +3,7 @@
  * entries of their own: metalr/graph, metalr/ops, metalr/autodiff, metalr/compile, metalr/runtime.
  */
 import type { WindowOption } from "./data/dicom/read.js";
+import { openNiftiImage } from "./data/nifti/pairs.js";
 import { openDataset as openStored } from "./data/open.js";
 import type { Dataset } from "./data/types.js";
 import { isOnnx, openModel as openNamed } from "./models/open.js";
@@ -11,6 +12,7 @@ import { processorExecutor } from "./platform/node/executor.js";
 import { nodePlatform } from "./platform/node/index.js";
 import { svgToPng } from "./platform/node/raster.js";
 import type { CrossValidationSummary } from "./records/schema.js";
+import { type SegmentedVolume, segmentImages } from "./records/segment-run.js";
 import type {
   CrossValidationOptions,
   EvaluatedRun,
@@ -53,6 +55,8 @@ export interface OpenModelOptions {
   readonly classes: number;
   /** Channels of the images where there is no checkpoint to say it; default 3. */
   readonly channels?: number;
+  /** Channels of the first layer where there is no checkpoint to say it; default the network's own. */
+  readonly width?: number;
   /** Of weights that no checkpoint gives; default 0. */
   readonly seed?: number;
   /** "keep" (default) takes the checkpoint's classifier where it has as many classes; "new" never. */
@@ -71,7 +75,7 @@ export interface OpenedModel extends Model {
 /**
  * Opens a network for training.
  *
- * @param name "resnet18", "resnet20", … (`architectures`), or the path of an .onnx file with its weights
+ * @param name "resnet18", "resnet20", "unet3d", … (`architectures`), or the path of an .onnx file with its weights
  * @throws {UsageError} no such network; @throws {FileError} not a checkpoint; @throws {WeightsError} weights that do not fit
  */
 export async function openModel(name: string, options: OpenModelOptions): Promise<OpenedModel> {
@@ -152,6 +156,20 @@ export const predict = async (
   return predictRun(folder, source, o);
 };
 
+/**
+ * Label volumes of NIfTI images by the network of a segmentation's run folder, one after another.
+ * @throws {FileError | DataError} volumes that cannot be read, a run of a classification
+ */
+export async function* segment(
+  folder: string,
+  paths: readonly string[],
+  options: OnNode<UseRunOptions> = {},
+): AsyncGenerator<SegmentedVolume, void, undefined> {
+  const o = { ...surroundings(), ...options };
+  const run = await openStoredRun(folder, o);
+  for (const path of paths) yield* segmentImages(run, [await openNiftiImage(path, o.platform)], o);
+}
+
 export {
   DataError,
   FileError,
@@ -198,7 +216,8 @@ export type {
   Transforms,
 } from "./training/options.js";
 export { replay } from "./training/replay.js";
-export type { Evaluation, TrainingEvent } from "./training/types.js";
+export type { Evaluation, SegmentationFigures, TrainingEvent } from "./training/types.js";
+export { type VolumeTransformsOptions, volumeTransforms } from "./training/volume-transforms.js";
 export type {
   CrossValidationOptions,
   CrossValidationSummary,
@@ -206,6 +225,7 @@ export type {
   ImageSource,
   OpenedRun,
   Predictions,
+  SegmentedVolume,
   TrainedRun,
   TrainRunOptions,
 };

@@ -37,7 +37,7 @@ export interface Transforms {
 export interface TrainingSettings {
   /** Passes over the training images; ≥ 1, default 30. */
   readonly epochs?: number;
-  /** Training images of a step; ≥ 1, default 128. The last batch of an epoch may be smaller; a last batch of one image is left out. */
+  /** Training images of a step; ≥ 1, default 128, of segmentations 2 patches. The last batch of an epoch may be smaller; a last batch of one image is left out. */
   readonly batchSize?: number;
   /**
    * Images that a step computes at once, at most: less memory, a little more time, the same step (to rounding) but for batch norm,

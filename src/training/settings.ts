@@ -25,6 +25,9 @@ export const defaultSettings: Settings = {
   metaDisjoint: false,
 };
 
+/** Patches of a step of a segmentation, where nobody says otherwise: volumes need much memory. */
+export const usualPatches = 2;
+
 /** @throws {UsageError} a number that makes no sense */
 export function settingsOf(o: TrainingSettings): Settings {
   const given = Object.fromEntries(
@@ -176,8 +179,10 @@ export interface Resolved {
 export async function resolveTraining(
   o: TrainingSettings & Pick<FineTuneOptions, "model" | "data" | "method" | "transforms" | "imageSize">,
 ): Promise<Resolved> {
-  const settings = settingsOf(o);
   const { dataset, split } = o.data;
+  const settings = settingsOf(
+    dataset.segmentation && o.batchSize === undefined ? { ...o, batchSize: usualPatches } : o,
+  );
   const size = o.imageSize && { size: o.imageSize };
   const { model } = o;
   const usual = () =>
