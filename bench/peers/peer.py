@@ -3,7 +3,9 @@
 released   the step as the released program computes it: a copy of the network for the look-ahead, a gradient that builds a
            graph for its own derivative, the derivative by the rates through that graph (building another one), then a third
            forward/backward pass for the true step by Adam with one parameter group per layer, whose rates are set through its
-           state dict. (The released program also initialises a new network at random in every step; that is left out here.)
+           state dict; at the end of every step it builds the network of the next look-ahead anew, as its training loop does
+           (torchvision's initialisation of all weights with a head of 1,000 classes, then a new head).
+releasedCopy    the same with a plain copy of the network in the place of that new one, for scale.
 twoPass    the best that we can write: one gradient g serves the look-ahead and the true step, the look-ahead lives in buffers
            that are made once, no graph is built for a derivative nobody takes, channels_last, Adam fused or by lists.
 finetune, trainingPass, inference    plain parts, for scale; channels_last, too.
@@ -91,6 +93,22 @@ def networks():
     return {"resnet18": ResNet18, "resnet20": ResNet20}
 
 
+def fresh_network(kind, classes, width=None):
+    """A network made as torchvision's constructors do (He's initialisation after PyTorch's own), its head of 1,000 classes replaced."""
+    from torch import nn
+
+    model = kind(1000) if width is None else kind(1000, width)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.constant_(module.weight, 1)
+            nn.init.constant_(module.bias, 0)
+    head = "fc" if hasattr(model, "fc") else "linear"
+    setattr(model, head, nn.Linear(getattr(model, head).in_features, classes))
+    return model
+
+
 def layer_of(name):
     """Layer of a parameter: "stem", a block such as "layer1.0", or the head's own name."""
     first, *rest = name.split(".")
@@ -117,7 +135,7 @@ def fastest_adam():
 class Trainee:
     """A network with what MetaLR keeps beside it: the layers in the network's order, their rates, Adam."""
 
-    def __init__(self, model, lr=0.01, hyper_lr=0.1, bounds=(1e-6, 1e-2), weight_decay=1e-4, eps=1e-8, sign=-1, pinned=0, lists=False):
+    def __init__(self, model, lr=0.01, hyper_lr=0.1, bounds=(1e-6, 1e-2), weight_decay=1e-4, eps=1e-8, sign=-1, pinned=0, lists=False, remake=None):
         import torch
 
         self.model = model.train()
@@ -136,6 +154,7 @@ class Trainee:
         self.adam = torch.optim.Adam(groups, eps=eps, weight_decay=weight_decay, **extra)
         self.adam_kind = next(iter(extra), "plain")
         self.ahead = None
+        self.remake, self.remade = remake, None
         self.norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
 
     def new_rates(self, h):
@@ -161,7 +180,12 @@ def released_step(t, train, valid):
     from torch.nn.functional import cross_entropy
 
     t.adam.zero_grad(set_to_none=True)  # or the copy would take the gradients along
-    ahead = copy.deepcopy(t.model)
+    if t.remake is None:
+        ahead = copy.deepcopy(t.model)
+    else:
+        ahead = t.remade or t.remake()
+        ahead.load_state_dict(t.model.state_dict())
+        ahead.train()
     loss = cross_entropy(ahead(train[0]), train[1])
     old = list(ahead.parameters())
     gradients = torch.autograd.grad(loss, old, create_graph=True)
@@ -178,6 +202,7 @@ def released_step(t, train, valid):
     loss = cross_entropy(t.model(train[0]), train[1])
     loss.backward()
     t.adam.step()
+    t.remade = t.remake and t.remake()
     return loss.item(), valid_loss.item()
 
 
@@ -253,7 +278,7 @@ def inference(t, train, _):
     return None, None
 
 
-STEPS = {"released": released_step, "twoPass": two_pass_step, "finetune": finetune_step, "trainingPass": training_pass, "inference": inference}
+STEPS = {"released": released_step, "releasedCopy": released_step, "twoPass": two_pass_step, "finetune": finetune_step, "trainingPass": training_pass, "inference": inference}
 
 
 def peak_mb():
@@ -270,10 +295,13 @@ class Session:
 
         w, kind = request["workload"], request["kind"]
         torch.manual_seed(0)
-        model = networks()[w["model"]](w["classes"])
-        last = kind != "released" and request.get("channelsLast", True)
+        network = networks()[w["model"]]
+        model = network(w["classes"])
+        last = not kind.startswith("released") and request.get("channelsLast", True)
         layout = torch.channels_last if last else torch.contiguous_format
-        self.trainee = Trainee(model.to(memory_format=layout), lists=kind != "released")
+        self.trainee = Trainee(model.to(memory_format=layout), lists=last or not kind.startswith("released"))
+        if kind == "released":
+            self.trainee.remake = lambda: fresh_network(network, w["classes"])
         shape = (w["batch"], 3, w["size"], w["size"])
         self.batches = [
             (torch.randn(shape).contiguous(memory_format=layout), torch.randint(0, w["classes"], (w["batch"],))) for _ in range(2)
@@ -321,6 +349,8 @@ def check(folders):
                 model = model.to(memory_format=torch.channels_last if name == "twoPass" else torch.contiguous_format)
                 options = {"lr": hyper["lr"], "hyper_lr": hyper["eta"], "bounds": hyper["bounds"], "weight_decay": hyper["wd"]}
                 t = Trainee(model, eps=hyper["eps"], sign=hyper["sign"], pinned=hyper["pinned"], lists=name == "twoPass", **options)
+                if name == "released":
+                    t.remake = lambda: fresh_network(networks()["resnet18"], weights["fc.weight"].shape[0], width)
                 ratio = 0.0  # of the deviation to what is allowed
                 for i, want in enumerate(reference["float32"]):
                     v = 0 if variant.startswith("released") else i
