@@ -76,8 +76,8 @@ const namedConstant =
   /(^|[._/])(mean|std|\w*mask|anchors?|\w*freqs?|\w*_index|\w*coords(_table)?|position_ids|num_batches_tracked|grid)$/i;
 /** PyTorch names the results of Constant nodes so; they come back as initializers when constants were folded. */
 const fromConstantNode = /(^|\/)Constant(_\d+)?(_output_\d+)?$/;
-/** PyTorch's name for a value without a name of its own; a folded or transposed weight bears it. */
-export const anonymous = /^(onnx::\w+_\d+|\d+|val_\d+)(\.\d+)?$/;
+/** PyTorch's name, or that of our own export, for a value without a name of its own; a folded or transposed weight bears it. */
+export const anonymous = /^(onnx::\w+_\d+|\d+|val_\d+|c\d+)(\.\d+)?$/;
 
 const fills = (t: Tensor, x: number) => t.data.length > 0 && t.data.every((v: number | bigint) => Number(v) === x);
 /** Ones and zeros that stand for a norm without scale and bias: they have no name of their own. */
