@@ -12,6 +12,7 @@ import type { Model } from "../../models/types.js";
 import type { Platform } from "../../platform/types.js";
 import { defaultTransforms } from "../../training/default-transforms.js";
 import type { Select, TrainingSettings, Transforms } from "../../training/options.js";
+import { usualPatches } from "../../training/settings.js";
 import { openWeights } from "../../weights/index.js";
 import type { TrainFlags } from "./flags.js";
 import { methodOf } from "./method.js";
@@ -111,7 +112,7 @@ export async function planTraining(
     select,
     settings: {
       epochs: given.maxEpoch ?? 30,
-      batchSize: given.batchSize ?? (segments ? 2 : 128),
+      batchSize: given.batchSize ?? (segments ? usualPatches : 128),
       ...(given.microBatch !== undefined && { microBatch: given.microBatch }),
       workers: given.workers ?? 0,
       select,
