@@ -227,10 +227,23 @@ test("the folder has the figures as JSON and a report that needs nothing else", 
     "84.0 ± 7.5",
     "retina, METALR, seed 1",
     "points: 3 seeds; bars: 95 % interval of the mean; epoch: by validation",
+    // All that a reader needs: figures by choice of the epoch, paired tests, time, confusion matrices, rates, words.
+    "Accuracy %, by validation",
+    "Accuracy %, last epoch",
+    "Points against finetune",
+    "p (paired t)",
+    "p (Holm)",
+    "Time a run",
+    "Confusion matrices, all runs of a method together",
+    "learning rate of every layer group",
+    "All runs share one division into training and test images",
   ]) {
     expect(page).toContain(text);
   }
   expect(page).not.toMatch(/undefined|NaN|\[object|<script/);
+  // A figure of points, three matrices, and three runs with rates and a matrix, for each of two data sets.
+  expect(page.match(/<svg /g)?.length).toBe(2 * (1 + 3 + 3 * 2));
+  expect(/leaky/i.test(page.slice(page.indexOf("</style>")))).toBe(false); // these epochs were chosen fairly
   const ids = [...page.matchAll(/ id="([^"]*)"/g)].map((m) => m[1]);
   expect(new Set(ids).size).toBe(ids.length);
 });

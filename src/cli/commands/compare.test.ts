@@ -52,10 +52,29 @@ describe("metalr compare", () => {
   }, 60_000);
 
   test("the selected networks on images from elsewhere, in a column of their own", async () => {
+    const figures = async () =>
+      JSON.parse(await readFile(join(root, "out", "comparison.json"), "utf8")) as {
+        data: { external: unknown; methods: { external: unknown }[]; words: string[] }[];
+      };
+    const before = await figures();
     const { code, out, err } = await run(
       words(...methods, "--external-test", "fixtures/datasets/pocus_five_folds.pkl"),
     );
     expect([code, err]).toEqual([0, ""]);
+    // Apart: every other figure, and so every choice and every test, is what it was without them.
+    const after = await figures();
+    const apart = ({ data }: typeof before) =>
+      data.map(({ external: _, methods: rows, words: w, ...d }) => ({
+        ...d,
+        methods: rows.map(({ external: _e, ...row }) => row),
+        words: w.filter((line) => !line.includes("images from elsewhere")),
+      }));
+    expect(apart(after)).toEqual(apart(before));
+    expect([before.data[0]?.external, after.data[0]?.external]).toEqual([null, "pocus_five_folds.pkl"]);
+    expect(before.data[0]?.methods[0]?.external).toBeNull();
+    expect(after.data[0]?.methods[0]?.external).toMatchObject({ n: 2 });
+    const report = await readFile(join(root, "out", "report.html"), "utf8");
+    expect(report).toContain("Elsewhere (pocus_five_folds.pkl)");
     expect(out).toMatch(/^method .* elsewhere /m);
     expect(out).toContain(
       "On pocus_five_folds.pkl, images from elsewhere that no choice has seen, the same networks have: Full ",
