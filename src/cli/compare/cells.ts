@@ -1,4 +1,5 @@
 /** @file A data set opened for the cells of one seed: parts as for train, every method from the same weights. */
+import { UsageError } from "../../common/errors.js";
 import { fingerprintOf } from "../../data/fingerprint.js";
 import type { Split } from "../../data/types.js";
 import { type Method, parseMethod } from "../../methods/index.js";
@@ -46,6 +47,13 @@ export async function openCells(o: SharedByCells, data: string, seed: number, le
   const { platform, rasterize, versions, commandLine } = o.context;
   const given = trainFlagsOf(o.given, data, seed);
   const plan = await planTraining(given, platform, { splitSeed: o.splitSeed, leakCheck });
+  if (plan.dataset.segmentation) {
+    await plan.dataset.close();
+    throw new UsageError(data, {
+      problem: "has a class for every voxel or pixel, and compare is for images of one class yet",
+      hint: "train the methods one by one (metalr train --method …), and compare their reports",
+    });
+  }
   const trainingOf = async (cell: Cell): Promise<Omit<TrainRunOptions, "platform" | "executor">> => {
     const planned = plan.splits.find((s) => s.name === cell.split) ?? plan.splits[0]!; // the cells are made of these very splits
     const method = methodFor(parseMethod(cell.method), given, cell.factor);
@@ -153,6 +161,14 @@ const trainFlagsOf = (given: CompareFlags, data: string, seed: number): TrainFla
   data,
   seed,
   method: undefined,
+  loss: undefined,
+  patchSize: undefined,
+  windowSize: undefined,
+  overlap: undefined,
+  patchesPerVolume: undefined,
+  foreground: undefined,
+  flip: undefined,
+  intensity: undefined,
   variant: undefined,
   hyperLr: undefined,
   lrUpdate: undefined,
