@@ -39,7 +39,8 @@ export interface ChartProps {
   readonly extra?: ComponentChildren;
 }
 
-const font = "12px system-ui, sans-serif";
+/** How much larger than on a laptop letters are: the root's size grows with the screen. */
+const scaleOf = (): number => Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
 
 function optionsOf(
   p: ChartProps,
@@ -48,9 +49,10 @@ function optionsOf(
   onCursor: (index: number | null) => void,
 ): uPlot.Options {
   const ink = (name: keyof typeof inks) => inks[name][p.mode];
+  const scale = scaleOf();
   const axis: uPlot.Axis = {
     stroke: ink("muted"),
-    font,
+    font: `${Math.round(12 * scale)}px system-ui, sans-serif`,
     grid: { stroke: ink("grid"), width: 1 },
     ticks: { stroke: ink("grid"), width: 1, size: 5 },
   };
@@ -83,10 +85,16 @@ function optionsOf(
     axes: [
       {
         ...axis,
-        size: 34,
+        size: Math.round(34 * scale),
+        space: 50 * scale,
         values: (_, splits) => splits.map((v) => (Number.isInteger(v) ? v.toLocaleString("en") : "")),
       },
-      { ...axis, size: 62, values: (_, splits) => splits.map((v) => (v === null ? "" : text(v))) },
+      {
+        ...axis,
+        size: Math.round(62 * scale),
+        space: 30 * scale,
+        values: (_, splits) => splits.map((v) => (v === null ? "" : text(v))),
+      },
     ],
     series: [
       {},
@@ -208,14 +216,14 @@ export function Chart(p: ChartProps) {
         <div
           ref={place}
           class="plot"
-          style={{ height: `${height}px` }}
+          style={{ height: `${height / 15}rem` }}
           role="group"
           // biome-ignore lint/a11y/noNoninteractiveTabindex: a plot is moved through by arrow keys
           tabIndex={0}
           aria-label={`${title}: plot; arrow keys move along the ${xName}s`}
           onKeyDown={move}
         />
-        <ul class="legend" style={{ "--tall": `${height}px` }}>
+        <ul class="legend" style={{ "--tall": `${height / 15}rem` }}>
           {lines.map((line) => (
             <li key={line.name}>
               <button
