@@ -41,6 +41,26 @@ export interface Plan {
   readonly notes: readonly string[];
 }
 
+/** @throws {DataError} images for a network of volumes, or with channels that it cannot take */
+function checkImages(data: string, { imageShape }: Plan["dataset"], { name, input }: OpenedModel["model"]): void {
+  if (input.dimensions === 3) {
+    throw new DataError(data, {
+      problem: "holds images, and the network takes volumes",
+      expected: `volumes [D,H,W] (${name})`,
+      got: `images of ${imageShape.channels} channel${imageShape.channels === 1 ? "" : "s"}`,
+    });
+  }
+  const { channels } = imageShape;
+  // Grey is repeated for every channel; colour becomes grey for a network of one channel.
+  if (channels !== 1 && channels !== input.channels && !(channels === 3 && input.channels === 1)) {
+    throw new DataError(data, {
+      problem: "has channels that the network cannot take",
+      expected: `1 or ${input.channels} channels (${name})`,
+      got: `${channels} channels`,
+    });
+  }
+}
+
 /**
  * Opens everything and checks it before anything is written.
  * @param o.splitSeed seed of the division into parts, where it is not that of the run
@@ -66,7 +86,7 @@ export async function planTraining(
   const segments = dataset.segmentation !== undefined;
   if (dataset.imageShape.depth !== undefined && !segments) {
     throw new DataError(data, {
-      problem: "holds volumes, and the built-in networks take images",
+      problem: "holds volumes, and networks for classification take images",
       expected: "images [n,H,W] or [n,3,H,W]",
       got: `volumes of depth ${dataset.imageShape.depth ?? "that differs"}`,
       hint: "cut the volumes into slices and save these as images",
@@ -96,11 +116,14 @@ export async function planTraining(
     seed,
     head: given.replaceHead ? "new" : (given.head ?? (released ? "new" : "keep")),
     ...(given.width !== undefined && { width: given.width }),
-    ...((given.imageSize ?? given.patchSize) && { size: given.imageSize ?? given.patchSize ?? [] }),
+    ...(given.imageSize && { size: given.imageSize }),
+    // One number is for all axes, however many the network has.
+    ...(given.patchSize && given.patchSize.length > 1 && { size: given.patchSize }),
     ...(weights.path !== null && { weights: weights.path }),
   });
   const opened: OpenedModel = { ...network, model: withLoss(network.model, given.loss) };
   checkNormalization(normalization, opened.model);
+  if (!segments) checkImages(data, dataset, opened.model);
   return {
     dataset,
     splits: chooseFolds(all, given.folds),
