@@ -95,6 +95,21 @@ describe("metalr compare", () => {
     expect([code, err]).toEqual([2, "--reference: is not among the methods\n  expected metalr\n  got      finetune\n"]);
     expect((await run(["compare"])).err).toContain("--data: is missing");
   });
+
+  test("images from elsewhere that are not there, or that judge the rates, are told before anything is trained", async () => {
+    const out = ["--out", join(root, "never")];
+    const missing = await run(words(...out, "--external-test", "nowhere/"));
+    expect([missing.code, missing.err]).toEqual([
+      1,
+      "nowhere/: does not exist\n  hint     --external-test names labelled images\n",
+    ]);
+    const same = await run(words(...out, "--external-test", "package.json", "--meta-data", "package.json"));
+    expect([same.code, same.err]).toEqual([
+      2,
+      "--external-test: names the images that judge the learning rates (--meta-data): they would be no test any more\n  hint     test on others, or judge the rates on others\n",
+    ]);
+    expect(await readdir(root)).not.toContain("never");
+  });
 });
 
 test("options that a method does not know are not for it", () => {

@@ -1,5 +1,5 @@
 /** @file `metalr compare`: several methods × seeds × folds × data sets, with intervals, paired tests and a report. */
-import { UsageError } from "../../common/errors.js";
+import { FileError, UsageError } from "../../common/errors.js";
 import { aboutMethod, type MethodSpec, parseMethod } from "../../methods/index.js";
 import { folderName, type MethodRow, runComparison } from "../../records/compare.js";
 import { budgetInWords, comparisonFile, comparisonText, writeComparison } from "../../records/compare-report.js";
@@ -58,6 +58,7 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
       hint: "leave one of them out",
     });
   }
+  await checkElsewhere(context, given);
   const names = paths.map(nameOf); // two of one name are refused by `runComparison`
   const folder =
     given.out ?? `runs/${context.now().toISOString().slice(0, 16).replace("T", "-").replace(":", "")}-compare`;
@@ -156,6 +157,19 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
     progress.close();
     await trainers.close();
   }
+}
+
+/** What would else be told after the last training only. @throws {FileError | UsageError} */
+async function checkElsewhere({ platform }: Context, { externalTest, metaData }: CompareFlags): Promise<void> {
+  if (externalTest === undefined) return;
+  if ((await platform.files.kind(externalTest)) === "missing") {
+    throw new FileError(externalTest, { problem: "does not exist", hint: "--external-test names labelled images" });
+  }
+  if (externalTest !== metaData) return;
+  throw new UsageError("--external-test", {
+    problem: "names the images that judge the learning rates (--meta-data): they would be no test any more",
+    hint: "test on others, or judge the rates on others",
+  });
 }
 
 /** Options that do not change what a training gives, or that only add trainings. */
