@@ -159,6 +159,8 @@ describe("runs", () => {
   test("sparklines: rising, level, with gaps, in ASCII", () => {
     expect(sparkline([1, 10, 100, 1000])).toBe("▁▃▆█");
     expect(sparkline([1e-3, 1e-3])).toBe("▅▅");
+    expect(sparkline([1, 1.01, 1.02])).toBe("▅▅▅"); // two percent are no change to speak of
+    expect(sparkline([1, 2])).toBe("▁█");
     expect(sparkline([1, Number.NaN, 0, 10])).toBe("▁  █");
     expect(sparkline([1, 10, 100], 24, true)).toBe("_-^");
     expect(

@@ -48,9 +48,12 @@ export function evaluationText(evaluation: Evaluation, classes: readonly string[
 const BLOCKS = "▁▂▃▄▅▆▇█";
 const ASCII = "_.-=^";
 
+/** Factor between the lowest and the highest sign of a curve at least: a change of one percent must not look like a landslide. */
+const LEAST_FACTOR = 2;
+
 /**
- * A curve in `width` characters on a logarithmic scale from its own minimum to its maximum; a curve that moves by less than
- * 0.1 % is level. A space where there is no value above 0.
+ * A curve in `width` characters on a logarithmic scale from its own minimum to its maximum, or over a factor of 2 where it moves by
+ * less. A space where there is no value above 0.
  */
 export function sparkline(values: ArrayLike<number>, width = 24, ascii = false): string {
   const signs = ascii ? ASCII : BLOCKS;
@@ -67,12 +70,15 @@ export function sparkline(values: ArrayLike<number>, width = 24, ascii = false):
     return sum / count; // NaN for a cell without a value
   });
   const known = cells.filter((v) => !Number.isNaN(v));
-  const low = Math.min(...known);
-  const span = Math.max(...known) - low;
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const span = Math.max(high - low, Math.log(LEAST_FACTOR));
+  const last = signs.length - 1;
+  // A level curve lies on a sign, not between two, where rounding would make it tremble.
+  const bottom = high - low < span ? (low + high) / 2 - (span * Math.ceil(last / 2)) / last : low;
   return cells
     .map((v) => {
       if (Number.isNaN(v)) return " ";
-      const level = span < 1e-3 ? (signs.length - 1) / 2 : ((v - low) / span) * (signs.length - 1);
+      const level = Math.min(((v - bottom) / span) * last, last);
       return signs[Math.round(level)] ?? " ";
     })
     .join("");
@@ -165,7 +171,9 @@ export function summaryText(summary: CrossValidationSummary, style: TextStyle = 
     );
   };
   const tables = [tableOf(chosen, "selectedEpoch", "selected")];
-  if (select !== "last") tables.push(tableOf("last epoch", "lastEpoch", "last"));
+  // Where every fold ended with the epoch that counts, the second table would say the same again.
+  const same = folds.every((f) => f.selectedEpoch === f.lastEpoch);
+  if (select !== "last" && !same) tables.push(tableOf("last epoch", "lastEpoch", "last"));
   return tables.join("\n\n");
 }
 
