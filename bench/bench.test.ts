@@ -17,14 +17,14 @@ describe("workloads", () => {
 
   test("sets and names mix, each workload once", () => {
     expect(workloads(["main", "resnet18-64-b128"]).map((w) => w.name)).toEqual(sets.get("main"));
-    expect(workloads(["all"])).toHaveLength(13);
+    expect(workloads(["all"])).toHaveLength(14);
   });
 
   test("another name is refused with the names there are", () => {
     expect(() => workload("resnet18-64")).toThrow(
       [
         "--workload: no such workload",
-        "  expected all, main, growth, or model-size-bBATCH such as resnet18-64-b128 (models resnet18, resnet20)",
+        "  expected all, main, growth, or model-size-bBATCH such as resnet18-64-b128 (models resnet18, resnet20, unet3d)",
         "  got      resnet18-64",
       ].join("\n"),
     );

@@ -52,7 +52,19 @@ test("a section replaces what stood in its place", () => {
 
 test("docs/BENCHMARKS.md has a place for every section", () => {
   const text = readFileSync(new URL("../docs/BENCHMARKS.md", import.meta.url), "utf8");
-  for (const name of ["machine", "steps", "parts", "start", "growth", "groups", "micro-batch", "data-pipeline"]) {
+  for (const name of [
+    "machine",
+    "steps",
+    "steps-onednn",
+    "steps-bfloat16",
+    "native-ops",
+    "parts",
+    "start",
+    "growth",
+    "groups",
+    "micro-batch",
+    "data-pipeline",
+  ]) {
     expect(text, name).toContain(`<!-- bench:${name} -->`);
     expect(text, name).toContain(`<!-- /bench:${name} -->`);
   }

@@ -10,17 +10,31 @@ import { experimentNames, experimentTable, startTable } from "./experiments.js";
 import { type BenchFile, growth, growthTable, type Measured, partTable, residualTable, stepTable } from "./report.js";
 import { sets } from "./workloads.js";
 
+/** What ran our side: "" for ONNX Runtime, "onednn" and "bfloat16" for the native executor. */
+function engineOf({ contenders: { ours } }: Measured): "" | "onednn" | "bfloat16" {
+  const executor = String(ours?.facts["executor"] ?? "");
+  return !executor.startsWith("oneDNN") ? "" : executor.includes("bfloat16") ? "bfloat16" : "onednn";
+}
+
 /** Sections of the document by name. Of what was measured more than once the newest counts. */
 export function sectionsOf(files: readonly BenchFile[]): Map<string, string> {
   const inOrder = [...files].sort((a, b) => a.date.localeCompare(b.date));
-  const byName = new Map<string, Measured>();
-  for (const { measured } of inOrder) for (const m of measured) byName.set(m.workload.name, m);
+  const engines = new Map<string, Map<string, Measured>>();
+  for (const m of inOrder.flatMap((f) => f.measured)) {
+    const engine = engineOf(m);
+    engines.set(engine, (engines.get(engine) ?? new Map<string, Measured>()).set(m.workload.name, m));
+  }
+  const byName = engines.get("") ?? new Map<string, Measured>();
   const sections = new Map<string, string>();
   const captions = [...new Set(inOrder.map((f) => `${f.caption}; medians of ${f.rounds} steps`))];
   sections.set("machine", captions.map((c) => `- ${c}`).join("\n"));
   const main = (sets.get("main") ?? []).flatMap((name) => byName.get(name) ?? []);
   if (main.length > 0)
     sections.set("steps", `${stepTable(main)}\n\n![The same as bars, and how a step grows](benchmarks.svg)`);
+  for (const [engine, found] of engines) {
+    const rows = [...(sets.get("main") ?? [])].flatMap((name) => found.get(name) ?? []);
+    if (engine !== "" && rows.length > 0) sections.set(`steps-${engine}`, stepTable(rows));
+  }
   const parts = main.flatMap((m) => partTable(m) ?? []);
   if (parts.length > 0) sections.set("parts", parts.join("\n\n"));
   const starts = main.flatMap((m): (readonly [string, number])[] => {
@@ -51,15 +65,21 @@ export function withSections(text: string, sections: ReadonlyMap<string, string>
 
 async function main(folders: readonly string[]): Promise<void> {
   if (folders.length === 0) throw new Error("usage: npm run bench:docs -- DIR …   (folders that npm run bench wrote)");
-  const files = await Promise.all(
-    folders.map(async (folder) => {
-      if (!(await readdir(folder)).includes("bench.json")) throw new Error(`${folder} holds no bench.json`);
-      return JSON.parse(await readFile(join(folder, "bench.json"), "utf8")) as BenchFile; // what run.ts wrote
-    }),
-  );
+  const files: BenchFile[] = [];
+  let operators: string | null = null;
+  for (const folder of folders) {
+    const here = await readdir(folder);
+    const read = (name: string) => readFile(join(folder, name), "utf8");
+    if (here.includes("bench.json"))
+      files.push(JSON.parse(await read("bench.json")) as BenchFile); // what run.ts wrote
+    else if (here.includes("native-ops.md")) operators = (await read("native-ops.md")).trim();
+    else throw new Error(`${folder} holds no bench.json and no native-ops.md`);
+  }
   const at = (name: string) => fileURLToPath(new URL(`../docs/${name}`, import.meta.url));
   const path = at("BENCHMARKS.md");
-  await writeFile(path, withSections(await readFile(path, "utf8"), sectionsOf(files)));
+  const sections = sectionsOf(files);
+  if (operators !== null) sections.set("native-ops", operators);
+  await writeFile(path, withSections(await readFile(path, "utf8"), sections));
   const byName = new Map(files.flatMap((f) => f.measured.map((m) => [m.workload.name, m] as const)));
   const measured = [...byName.values()];
   const shown = measured.filter((m) => sets.get("main")?.includes(m.workload.name));
@@ -69,7 +89,7 @@ async function main(folders: readonly string[]): Promise<void> {
       chart(shown.length > 0 ? shown : measured, growth(measured), files.at(-1)?.caption ?? ""),
     );
   }
-  console.log(`docs/BENCHMARKS.md: ${[...sectionsOf(files).keys()].join(", ")}`);
+  console.log(`docs/BENCHMARKS.md: ${[...sections.keys()].join(", ")}`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

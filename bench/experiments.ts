@@ -71,7 +71,7 @@ export interface ExperimentResult {
 /** Both variants in turn. @throws {Error} a variant that fails */
 export async function runExperiment(
   name: ExperimentName,
-  o: { readonly rounds: number; readonly executor: string; readonly lowering: string },
+  o: { readonly rounds: number; readonly executor: string; readonly lowering: string; readonly precision: string },
 ): Promise<ExperimentResult> {
   const { workload: w, variants, words } = experiments[name];
   const running: Contender[] = [];
@@ -81,7 +81,9 @@ export async function runExperiment(
       const path = fileURLToPath(new URL(`./${program}`, import.meta.url));
       const contender = new Contender(label, process.execPath, ["--import", "tsx", path]);
       running.push(contender);
-      facts.push(await contender.load(w, { executor: o.executor, lowering: o.lowering, ...options }));
+      facts.push(
+        await contender.load(w, { executor: o.executor, lowering: o.lowering, precision: o.precision, ...options }),
+      );
     }
     const turns = variants.map(({ options }, i) => ({ contender: running[i]!, kind: options.kind as StepKind })); // one a variant
     const timings = await interleave(turns, o.rounds, 2);

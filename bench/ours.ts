@@ -7,13 +7,14 @@ import type { LoweringName } from "../src/compile/types.js";
 import { finetune, inferenceGraph, type Method, metalr, type StepProgram } from "../src/methods/index.js";
 import { createModel } from "../src/models/index.js";
 import type { Model } from "../src/models/types.js";
+import { unet } from "../src/models/unet.js";
 import { openExecutor } from "../src/platform/node/executor.js";
 import { type Compiler, chooseCompiler } from "../src/runtime/lowering.js";
 import { type LabelledBatch, Stepper } from "../src/runtime/stepper.js";
-import { type Executor, executorNames } from "../src/runtime/types.js";
+import { type Executor, executorNames, precisions } from "../src/runtime/types.js";
 import { partKinds, partOfStep } from "./parts.js";
 import type { LoadOptions, StepKind } from "./protocol.js";
-import type { Workload } from "./workloads.js";
+import { shapeOf, type Workload } from "./workloads.js";
 
 interface Engine {
   readonly executor: Executor;
@@ -23,7 +24,7 @@ interface Engine {
 const lowerings: readonly (LoweringName | "auto")[] = ["auto", "blocked", "portable"];
 
 /** Two threads, as the peers have. */
-async function engine(name: string, lowering: string): Promise<Engine> {
+async function engine(name: string, lowering: string, type: string): Promise<Engine> {
   const kind = executorNames.find((e) => e === name);
   if (kind === undefined) {
     throw new UsageError("--executor", { problem: "no such executor", expected: executorNames.join(", "), got: name });
@@ -32,7 +33,11 @@ async function engine(name: string, lowering: string): Promise<Engine> {
   if (wanted === undefined) {
     throw new UsageError("--lowering", { problem: "no such lowering", expected: lowerings.join(", "), got: lowering });
   }
-  const executor = await openExecutor({ executor: kind, threads: 2 });
+  const precision = precisions.find((p) => p === type);
+  if (precision === undefined) {
+    throw new UsageError("--precision", { problem: "no such type", expected: precisions.join(", "), got: type });
+  }
+  const executor = await openExecutor({ executor: kind, precision, threads: 2 });
   return { executor, compiler: await chooseCompiler(executor, wanted) };
 }
 
@@ -58,10 +63,10 @@ const normal = (shape: Shape, scale = 1): Tensor => ({
   data: Float32Array.from({ length: sizeOf(shape) }, () => scale * random.normal()),
 });
 
-const labels = (n: number, classes: number): Tensor =>
+const labels = (shape: Shape, classes: number): Tensor =>
   int64(
-    [n],
-    Array.from({ length: n }, () => random.below(classes)),
+    shape,
+    Array.from({ length: sizeOf(shape) }, () => random.below(classes)),
   );
 
 type Run = () => Promise<unknown>;
@@ -183,12 +188,26 @@ type Request =
 async function load(
   request: Extract<Request, { cmd: "load" }>,
 ): Promise<{ readonly bench: Bench; readonly startMs: number }> {
-  const { workload: w, executor = "auto", lowering = "auto", groups, microBatch, kind } = request;
-  const chosen = await engine(executor, lowering);
-  const batch = () => ({ x: normal([w.batch, 3, w.size, w.size]), y: labels(w.batch, w.classes) });
+  const {
+    workload: w,
+    executor = "auto",
+    lowering = "auto",
+    precision = "float32",
+    groups,
+    microBatch,
+    kind,
+  } = request;
+  const chosen = await engine(executor, lowering, precision);
+  const shape = shapeOf(w);
+  // A label an image, or one a voxel.
+  const labelled = w.model === "unet3d" ? shape.filter((_, i) => i !== 1) : shape.slice(0, 1);
+  const batch = () => ({ x: normal(shape), y: labels(labelled, w.classes) });
   const batches = [batch(), batch()];
   const begin = performance.now();
-  const model = createModel(w.model, { classes: w.classes });
+  const model =
+    w.model === "unet3d"
+      ? unet("unet3d", { classes: w.classes, width: 16 })
+      : createModel(w.model, { classes: w.classes });
   const bench = new Bench(chosen, groups === undefined ? model : regrouped(model, groups), batches, microBatch);
   await bench.ready(kind);
   const startMs = Math.round(performance.now() - begin);

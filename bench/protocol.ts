@@ -32,6 +32,8 @@ export interface LoadOptions {
   readonly executor?: string;
   /** For ours: "auto", "blocked" or "portable". */
   readonly lowering?: string;
+  /** For ours: of images between operators, float32 or bfloat16. */
+  readonly precision?: string;
   /** For ours: number of layer groups, instead of the model's own. */
   readonly groups?: number;
   /** For ours: images of a step that are computed at once; default all. */

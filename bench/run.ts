@@ -43,6 +43,7 @@ usage: npm run bench -- [options]        (npm run --silent bench -- --json for m
                        (default: all; none where an experiment is asked for)
   --experiment NAME    two variants of ours in turn: ${experimentNames.join(", ")}; may be repeated
   --executor NAME      what runs our step: ${executorNames.join(", ")} (default: auto)
+  --precision TYPE     float32, or bfloat16 with --executor onednn (default: float32)
   --lowering NAME      auto, blocked or portable: how our step becomes ONNX (default: auto)
   --peer-python PATH   a Python with PyTorch 1.13 or 2.x (default: /usr/bin/python3; without torch the peers are
                        skipped, and so they are with "none")
@@ -68,6 +69,7 @@ interface Options {
   readonly python: string | null;
   readonly executor: string;
   readonly lowering: string;
+  readonly precision: string;
   readonly groups: number | undefined;
   readonly rounds: number;
   readonly parts: boolean;
@@ -77,10 +79,16 @@ async function startOurs(workload: Workload, options: Options): Promise<[Contend
   const program = fileURLToPath(new URL("./ours.ts", import.meta.url));
   const ours = new Contender("ours", process.execPath, ["--import", "tsx", program]);
   try {
-    const { executor, lowering, groups } = options;
+    const { executor, lowering, precision, groups } = options;
     return [
       ours,
-      await ours.load(workload, { kind: "metalr", executor, lowering, ...(groups !== undefined && { groups }) }),
+      await ours.load(workload, {
+        kind: "metalr",
+        executor,
+        lowering,
+        precision,
+        ...(groups !== undefined && { groups }),
+      }),
     ];
   } catch (error) {
     await ours.close();
@@ -151,6 +159,7 @@ function parse(args: readonly string[]) {
         experiment: { type: "string", multiple: true, default: [] },
         executor: { type: "string", default: "auto" },
         lowering: { type: "string", default: "auto" },
+        precision: { type: "string", default: "float32" },
         "peer-python": { type: "string", default: "/usr/bin/python3" },
         rounds: { type: "string", default: "5" },
         parts: { type: "boolean", default: false },
@@ -201,6 +210,7 @@ async function main(args: readonly string[]): Promise<void> {
       python: torch && python,
       executor: given.executor,
       lowering: given.lowering,
+      precision: given.precision,
       groups,
       rounds,
       parts,
@@ -216,7 +226,8 @@ async function main(args: readonly string[]): Promise<void> {
   const answers: ExperimentResult[] = [];
   for (const name of asked) {
     say(`${name} …`);
-    const answer = await runExperiment(name, { rounds, executor: given.executor, lowering: given.lowering });
+    const { executor, lowering, precision } = given;
+    const answer = await runExperiment(name, { rounds, executor, lowering, precision });
     answers.push(answer);
     say(`  ${answer.words}`);
   }

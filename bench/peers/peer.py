@@ -90,22 +90,56 @@ def networks():
             x = self.layer3(self.layer2(self.layer1(x)))
             return self.linear(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))
 
-    return {"resnet18": ResNet18, "resnet20": ResNet20}
+    class Unit(nn.Module):
+        def __init__(self, inputs, outputs):
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv3d(inputs, outputs, 3, padding=1), nn.BatchNorm3d(outputs)
+
+        def forward(self, x):
+            return F.relu(self.bn1(self.conv1(x)), inplace=True)
+
+    def units(inputs, middle, outputs):
+        return nn.Sequential(Unit(inputs, middle), Unit(middle, outputs))
+
+    class UNet3d(nn.Module):
+        """The 3-D U-Net of Models Genesis with a base width of 16, one input channel."""
+
+        def __init__(self, classes, w=16):
+            super().__init__()
+            self.layer0, self.layer1 = units(1, w, 2 * w), units(2 * w, 2 * w, 4 * w)
+            self.layer2, self.layer3 = units(4 * w, 4 * w, 8 * w), units(8 * w, 8 * w, 16 * w)
+            for i, (up, skip) in enumerate([(16 * w, 8 * w), (8 * w, 4 * w), (4 * w, 2 * w)]):
+                setattr(self, f"wide{i}", nn.ConvTranspose3d(up, up, 2, 2))
+                setattr(self, f"units{i}", units(up + skip, skip, skip))
+            self.fc = nn.Conv3d(2 * w, classes, 1)
+
+        def forward(self, x):
+            skips = [self.layer0(x)]
+            for layer in (self.layer1, self.layer2, self.layer3):
+                skips.append(layer(F.max_pool3d(skips[-1], 2)))
+            y = skips.pop()
+            for i in range(3):
+                y = getattr(self, f"units{i}")(torch.cat([getattr(self, f"wide{i}")(y), skips.pop()], 1))
+            return self.fc(y)
+
+    return {"resnet18": ResNet18, "resnet20": ResNet20, "unet3d": UNet3d}
 
 
 def fresh_network(kind, classes, width=None):
     """A network made as torchvision's constructors do (He's initialisation after PyTorch's own), its head of 1,000 classes replaced."""
     from torch import nn
 
-    model = kind(1000) if width is None else kind(1000, width)
+    heads = 1000 if kind.__name__.startswith("ResNet") else classes  # the segmentation network has no head to replace
+    model = kind(heads) if width is None else kind(heads, width)
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, (nn.BatchNorm2d, nn.BatchNorm3d)):
             nn.init.constant_(module.weight, 1)
             nn.init.constant_(module.bias, 0)
     head = "fc" if hasattr(model, "fc") else "linear"
-    setattr(model, head, nn.Linear(getattr(model, head).in_features, classes))
+    last = getattr(model, head)
+    setattr(model, head, nn.Linear(last.in_features, classes) if isinstance(last, nn.Linear) else nn.Conv3d(last.in_channels, classes, 1))
     return model
 
 
@@ -155,7 +189,7 @@ class Trainee:
         self.adam_kind = next(iter(extra), "plain")
         self.ahead = None
         self.remake, self.remade = remake, None
-        self.norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        self.norms = [m for m in model.modules() if isinstance(m, (torch.nn.BatchNorm2d, torch.nn.BatchNorm3d))]
 
     def new_rates(self, h):
         """α(1 − ηh) within the bounds; the head's rate stays at lr in the first `pinned` steps."""
@@ -298,14 +332,15 @@ class Session:
         network = networks()[w["model"]]
         model = network(w["classes"])
         last = not kind.startswith("released") and request.get("channelsLast", True)
-        layout = torch.channels_last if last else torch.contiguous_format
+        volumes = w["model"] == "unet3d"
+        layout = (torch.channels_last_3d if volumes else torch.channels_last) if last else torch.contiguous_format
         self.trainee = Trainee(model.to(memory_format=layout), lists=last or not kind.startswith("released"))
         if kind == "released":
             self.trainee.remake = lambda: fresh_network(network, w["classes"])
-        shape = (w["batch"], 3, w["size"], w["size"])
-        self.batches = [
-            (torch.randn(shape).contiguous(memory_format=layout), torch.randint(0, w["classes"], (w["batch"],))) for _ in range(2)
-        ]
+        space = (w["size"],) * (3 if volumes else 2)
+        shape = (w["batch"], 1 if volumes else 3, *space)
+        labels = (w["batch"], *space) if volumes else (w["batch"],)
+        self.batches = [(torch.randn(shape).contiguous(memory_format=layout), torch.randint(0, w["classes"], labels)) for _ in range(2)]
         return {"torch": torch.__version__, "threads": torch.get_num_threads(), "adam": self.trainee.adam_kind, "channelsLast": last}
 
     def step(self, request):
