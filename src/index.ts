@@ -199,7 +199,7 @@ export {
   sgd,
 } from "./methods/index.js";
 export { architectures, createModel, type Model } from "./models/index.js";
-export { openExecutor, processorExecutor } from "./platform/node/executor.js";
+export { type ExecutorChoice, openExecutor, processorExecutor } from "./platform/node/executor.js";
 export { nodePlatform } from "./platform/node/index.js";
 export { nodeExecutor } from "./platform/node/onnxRuntime.js";
 export { exportModel } from "./records/export-model.js";

@@ -294,7 +294,7 @@ describe("options", () => {
     [["--folds", "2"], "--folds: the data are one run without folds\n  hint     leave --folds out to run everything"],
     [
       ["--resume", at("run-x"), "--lr", "0.1"],
-      "--lr: has no meaning with --resume: the run goes on with the options it was started with\n  hint     only --threads, --workers, --log-interval, --data, --pretrained-path may be given beside it",
+      "--lr: has no meaning with --resume: the run goes on with the options it was started with\n  hint     only --device, --executor, --threads, --workers, --log-interval, --data, --pretrained-path may be given beside it",
     ],
   ])("%j", async (argv, message) => {
     const base = argv.includes("--resume") ? [] : ["-d", good, "-p", golden, "--out", at("usage")];
