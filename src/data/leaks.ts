@@ -3,7 +3,7 @@ import { findTwins } from "./twins.js";
 import type { Dataset, Split } from "./types.js";
 
 /** Files are decoded for the check; of more than these it is left out unless somebody asks for it. */
-const filesAtMost = 3000;
+const filesAtMost = 1000;
 
 /** Whether the check is cheap: the pixels are in memory, or the files few. */
 export const leakCheckIsCheap = ({ pixels, count }: Dataset): boolean =>
