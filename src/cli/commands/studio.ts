@@ -16,7 +16,7 @@ export const studio = defineCommand({
     "Serves a page to this machine only (127.0.0.1) and opens it. Its address, printed on standard output, holds a token:\n" +
     "without it every request is refused. The page shows every run in the folders, also those that other programs start,\n" +
     "and can start, stop and resume training. It needs no network. Ctrl-C ends it; runs that it started stop after\n" +
-    "their step and can be resumed.",
+    "their step and can be resumed. What is on its pages: docs/STUDIO.md.",
   args: { runs: any("folders of runs; new runs go into the first one (default: runs)") },
   options: section("Studio", {
     port: whole({ flags: "--port <n>", help: "port to listen on", default: "any that is free", min: 0, max: 65535 }),
