@@ -17,6 +17,7 @@ const says: Readonly<Record<string, readonly RegExp[]>> = {
     /^first image: (A-lines|B-lines|consolidation), p = \d\.\d\d$/,
   ],
   "own-method.ts": [/^training loss by epoch: \d\.\d{3}, \d\.\d{3}, \d\.\d{3}$/],
+  "in-the-browser.ts": [/^epoch 1: rates \d+, loss \d\.\d\d$/, /^3 classes, finished after step \d+$/],
   "own-graph.ts": [/^graph least squares\(/, /^\d+ ONNX nodes; loss 14, gradient -8,-10$/],
 };
 
