@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { expect, test } from "vitest";
 import { Random } from "../common/random.js";
 import { nodePlatform } from "../platform/node/index.js";
-import { findLeaks } from "./leaks.js";
+import { findLeaks, sharedImages } from "./leaks.js";
 import { openDataset } from "./open.js";
 import { planSplits } from "./splits.js";
 import { findTwins } from "./twins.js";
@@ -128,6 +128,13 @@ test("groups that are known and in several folds", async () => {
   expect((await findLeaks(data, splits, { byGroup: false })).all).toEqual([
     "1 of 3 groups have images in several folds: the folds' test results will look better than on new groups. Divide by group (--by-group)",
   ]);
+});
+
+test("images of two data sets that are the same", async () => {
+  const data = dataset([picture(1), picture(2), picture(3)]);
+  const other = dataset([picture(4), picture(3), picture(1), picture(2)], { imageName: (i) => `site/${i}` });
+  expect(await sharedImages(data, of(0, 2), other, of(0, 1, 3))).toEqual({ count: 1, example: ["site/1", "image 2"] });
+  expect(await sharedImages(data, of(0, 2), other, of(0, 3))).toBeNull();
 });
 
 const real = "../shared/data";

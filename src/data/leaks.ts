@@ -74,6 +74,37 @@ export async function findLeaks(
   return { all, bySplit };
 }
 
+/**
+ * How many images of another data set are near-identical to images of the data; both have to be in memory or few.
+ * @param of images of the data, `others` of the other set
+ */
+export async function sharedImages(
+  data: Dataset,
+  of: Uint32Array,
+  other: Dataset,
+  others: Uint32Array,
+): Promise<{ readonly count: number; readonly example: readonly [other: string, own: string] } | null> {
+  if (data.imageShape.depth !== undefined || !leakCheckIsCheap(data) || !leakCheckIsCheap(other)) return null;
+  const { count } = data;
+  const both: Dataset = {
+    ...data,
+    count: count + other.count,
+    image: (i) => (i < count ? data.image(i) : other.image(i - count)),
+    imageShape: {
+      ...data.imageShape,
+      type: data.imageShape.type === other.imageShape.type ? (data.imageShape.type ?? "float32") : "float32",
+    },
+  };
+  const partOf = new Int32Array(both.count).fill(-1);
+  for (const i of of) partOf[i] = 0;
+  for (const i of others) partOf[count + i] = 1;
+  const { twinOf } = await findTwins(both, partOf);
+  const found = others.filter((i) => (twinOf[count + i] ?? -1) >= 0);
+  const first = found[0];
+  if (first === undefined) return null;
+  return { count: found.length, example: [other.imageName(first), data.imageName(twinOf[count + first] ?? 0)] };
+}
+
 /** Groups that are known, and in several folds. */
 function groupsInSeveral({ groups }: Dataset, partOf: ArrayLike<number>): string[] {
   if (groups === null) return [];

@@ -75,6 +75,10 @@ describe("metalr compare", () => {
     expect(after.data[0]?.methods[0]?.external).toMatchObject({ n: 2 });
     const report = await readFile(join(root, "out", "report.html"), "utf8");
     expect(report).toContain("Elsewhere (pocus_five_folds.pkl)");
+    // They are the very images of the comparison, and that is told.
+    expect(report).toMatch(
+      /\d+ of the 19 images of pocus_five_folds\.pkl are not from elsewhere, but near-identical to images/,
+    );
     expect(out).toMatch(/^method .* elsewhere /m);
     expect(out).toContain(
       "On pocus_five_folds.pkl, images from elsewhere that no choice has seen, the same networks have: Full ",

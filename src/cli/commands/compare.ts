@@ -1,5 +1,7 @@
 /** @file `metalr compare`: several methods × seeds × folds × data sets, with intervals, paired tests and a report. */
 import { FileError, UsageError } from "../../common/errors.js";
+import { sharedImages } from "../../data/leaks.js";
+import type { Dataset } from "../../data/types.js";
 import { aboutMethod, type MethodSpec, parseMethod } from "../../methods/index.js";
 import { folderName, type MethodRow, runComparison } from "../../records/compare.js";
 import { budgetInWords, comparisonFile, comparisonText, writeComparison } from "../../records/compare-report.js";
@@ -15,6 +17,7 @@ import { Trainers } from "../compare/trainers.js";
 import { exitCodes } from "../exit-codes.js";
 import { executorOf } from "../speed.js";
 import { methodFor } from "../train/method.js";
+import { openAlike } from "../train/plan.js";
 
 export const compare: Command = defineCommand({
   name: "compare",
@@ -94,6 +97,7 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
           await opened.close();
           throw error;
         }
+        leaks.push(...(await notElsewhere(context, given, name, opened.plan.dataset)));
         return { ...opened, splits: opened.plan.splits.map((s) => s.name) };
       },
       begin({ of, finished: before, waiting }) {
@@ -156,6 +160,28 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
   } finally {
     progress.close();
     await trainers.close();
+  }
+}
+
+/** Images from elsewhere that are not: near-identical to some of the data. */
+async function notElsewhere(
+  { platform }: Context,
+  given: CompareFlags,
+  name: string,
+  data: Dataset,
+): Promise<string[]> {
+  if (given.externalTest === undefined || given.leakCheck === "no") return [];
+  const external = await openAlike(given.externalTest, given, platform);
+  try {
+    const all = (d: Dataset) => Uint32Array.from(d.labels, (_, i) => i);
+    const found = await sharedImages(data, all(data), external, all(external));
+    if (found === null) return [];
+    const [other, own] = found.example;
+    return [
+      `${name}: ${found.count} of the ${external.count} images of ${external.name} are not from elsewhere, but near-identical to images of these data, such as ${other} and ${own}.`,
+    ];
+  } finally {
+    await external.close();
   }
 }
 

@@ -1,6 +1,6 @@
 /** @file What `metalr train` is going to do, from its options: data, runs, network, method, transforms. */
 import { DataError, FileError, UsageError } from "../../common/errors.js";
-import { findLeaks, leakCheckIsCheap } from "../../data/leaks.js";
+import { findLeaks, leakCheckIsCheap, sharedImages } from "../../data/leaks.js";
 import { type MetaImages, metaImages } from "../../data/meta.js";
 import { holdsDicom, type OpenOptions, openDataset } from "../../data/open.js";
 import { planSplits } from "../../data/splits.js";
@@ -108,6 +108,7 @@ export async function planTraining(
     return found === undefined ? split : { ...split, notes: [...(split.notes ?? []), found] };
   });
   const meta = await openMeta(given, dataset, platform);
+  const shared = checked && meta ? await judgedAndTested(dataset, planned, meta) : [];
   const architecture = given.model ?? (segments && weights.path === null ? usualUNet(dataset) : null);
   const network = await openModel(architecture, {
     platform,
@@ -158,8 +159,8 @@ export async function planTraining(
       });
       return { seed: released ? seedOfFold(seed, all.indexOf(split)) : seed, transforms };
     },
-    leaks: leaks?.all ?? [],
-    notes: [...dataset.notes, ...(leaks?.all ?? []), ...(meta?.notes ?? []), ...weights.notes],
+    leaks: [...(leaks?.all ?? []), ...shared],
+    notes: [...dataset.notes, ...(leaks?.all ?? []), ...shared, ...(meta?.notes ?? []), ...weights.notes],
   };
 }
 
@@ -186,6 +187,17 @@ async function openMeta(given: TrainFlags, data: Dataset, platform: Platform): P
     await from.close();
     throw error;
   }
+}
+
+/** Images that judge the learning rates and are tested on, too. */
+async function judgedAndTested(data: Dataset, splits: readonly Split[], meta: MetaImages): Promise<string[]> {
+  const tested = Uint32Array.from(new Set(splits.flatMap(({ test }) => [...test])));
+  const found = await sharedImages(data, tested, meta.dataset, meta.indices);
+  if (found === null) return [];
+  const [other, own] = found.example;
+  return [
+    `${found.count} of the ${meta.indices.length} images of ${meta.dataset.name} that judge the learning rates have a near-identical image among the test images, such as ${other} and ${own}: leave them out, or the test result will look better than on new images`,
+  ];
 }
 
 type Opening = Pick<TrainFlags, "groupsFile" | "labelsFile" | "window" | "saltFile">;
