@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { sectionsOf, withSections } from "./docs.js";
+import { more } from "./experiments.js";
 import type { BenchFile, Result } from "./report.js";
 import { workload } from "./workloads.js";
 
@@ -68,4 +69,8 @@ test("docs/BENCHMARKS.md has a place for every section", () => {
     expect(text, name).toContain(`<!-- bench:${name} -->`);
     expect(text, name).toContain(`<!-- /bench:${name} -->`);
   }
+});
+
+test("a ratio in words", () => {
+  expect([more(0.93), more(1.031), more(1)]).toEqual(["7.0 % less", "3.1 % more", "0.0 % more"]);
 });

@@ -32,13 +32,13 @@ const experiments: Readonly<Record<ExperimentName, Experiment>> = {
   groups: {
     workload: workload("resnet18-64-b128"),
     variants: [step("1 layer group", { groups: 1 }), step("62 layer groups", { groups: 62 })],
-    words: (one, many) => `62 groups take ${percent(many.medianMs / one.medianMs - 1)} more time than one (medians).`,
+    words: (one, many) => `62 groups take ${more(many.medianMs / one.medianMs)} time than one (medians).`,
   },
   "micro-batch": {
     workload: workload("resnet18-224-b32"),
     variants: [step("whole batches of 32"), step("--micro-batch 8", { microBatch: 8 })],
     words: (whole, parts) =>
-      `Micro-batches of 8 take ${percent(parts.medianMs / whole.medianMs - 1)} more time and ${percent(1 - parts.peakMb / whole.peakMb)} less memory at the peak.`,
+      `Micro-batches of 8 take ${more(parts.medianMs / whole.medianMs)} time and ${more(parts.peakMb / whole.peakMb)} memory at the peak.`,
   },
   "data-pipeline": {
     workload: workload("resnet18-64-b128"),
@@ -58,7 +58,9 @@ const experiments: Readonly<Record<ExperimentName, Experiment>> = {
   },
 };
 
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+/** "7.0 % less", "3.1 % more". */
+export const more = (ratio: number): string =>
+  `${Math.abs(100 * (ratio - 1)).toFixed(1)} % ${ratio < 1 ? "less" : "more"}`;
 
 /** What came out, as it is stored. */
 export interface ExperimentResult {
