@@ -77,13 +77,19 @@ export class SegmentationAccumulator implements Predicted {
     const confusion = Array.from({ length: classes }, (_, t) =>
       Array.from({ length: classes }, (__, p) => volumes.reduce((n, v) => n + (v.counts[t * classes + p] ?? 0), 0)),
     );
+    const { count, accuracy, balancedAccuracy, precision, recall } = confusionRates(confusion);
+    // In the order in which a checkpoint gives it back: the same run gives the same bytes.
     return {
-      ...confusionRates(confusion),
+      count,
       loss: volumes.reduce((sum, v) => sum + v.loss, 0) / volumes.length,
+      accuracy,
+      balancedAccuracy,
       macroAuc: null,
       confusion,
+      precision,
+      recall,
       dice: figuresOf(
-        volumes.map(({ name, counts }) => ({ name, dice: diceOf(counts, classes) })),
+        volumes.map((v) => ({ name: v.name, dice: diceOf(v.counts, classes) })),
         classes,
       ),
     };

@@ -2,6 +2,7 @@
 import { TrainingError, UsageError } from "../common/errors.js";
 import { fingerprintOf } from "../data/fingerprint.js";
 import { checkImages } from "../data/preparer.js";
+import { inferenceGraph } from "../methods/step.js";
 import type { Method } from "../methods/types.js";
 import { lossNameOf, type Model } from "../models/types.js";
 import { defaultTransforms } from "./default-transforms.js";
@@ -144,6 +145,10 @@ function checkTogether(
     refuse("metaDisjoint", "needs the group (patient, video) of every image, and the data have none", {
       hint: "give them with a groups file",
     });
+  }
+  if (pixels) {
+    // Networks that halve volumes do not take every size: found here, before anything is written.
+    for (const { channels, size } of [train, evaluation]) inferenceGraph(model, [1, channels, ...size]);
   }
   if (pixels && meta) {
     refuse("meta data", "from another data set are not there for segmentation yet", {
