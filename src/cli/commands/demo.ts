@@ -109,7 +109,7 @@ export async function demonstrate(context: Context, folder: string, seed: number
   const { report, pictures } = await writeReport(context, folder, { result, methods, conclusion, sheetPng });
   print(`
 Go on with these data:
-  metalr train -d ${result.data} -p ${result.weights} --head new --image-size ${scale.size} -b 12 -e ${fineTuning.epochs}
+  ${calledAs()} train -d ${result.data} -p ${result.weights} --head new --image-size ${scale.size} -b 12 -e ${fineTuning.epochs}
 
 Done in ${formatDuration(performance.now() - began)}. Pictures:
 ${pictures.map((p) => `  ${p}`).join("\n")}
@@ -117,6 +117,9 @@ ${pictures.map((p) => `  ${p}`).join("\n")}
 Next: open ${report}`);
   return report;
 }
+
+/** How a shell finds this program: `npm run demo` in a checkout is answered with words that work there. */
+const calledAs = (): string => (process.env["npm_execpath"] === undefined ? "metalr" : "npx metalr");
 
 const mean = (values: readonly number[]): number => values.reduce((sum, v) => sum + v, 0) / values.length;
 

@@ -150,7 +150,8 @@ export function configuration(info: RunInfo): Html {
 ${facts([
   ["method", info.method],
   ["epoch chosen by", info.select === "test" ? "test (leaky)" : info.select],
-  ...flatten(info.options),
+  // The words of the command line stand below, as a whole.
+  ...flatten(info.options).filter(([key]) => info.command === undefined || key !== "arguments"),
 ])}
 <h3>Model</h3>
 ${facts(flatten(info.model))}
