@@ -198,7 +198,7 @@ describe("data", () => {
       ),
     );
     expect(await refusal("-d", wrong)).toBe(
-      `volumes.npz: holds volumes, and the built-in networks take images
+      `volumes.npz: holds volumes, and networks for classification take images
   expected images [n,H,W] or [n,3,H,W]
   got      volumes of depth 8
   hint     cut the volumes into slices and save these as images`,

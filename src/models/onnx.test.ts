@@ -181,7 +181,7 @@ describe("what is refused when the model is opened", () => {
         : [n],
     );
     expect(message(() => modelFromOnnx({ ...file, graph: { ...file.graph, nodes } }, { name: "m.onnx" }))).toBe(
-      'Round "/round/Round": has no gradient by its input "x", which a parameter reaches\n  hint     freeze the layers before it, or replace the op',
+      'm.onnx: Round "/round/Round": has no gradient by its input "x", which a parameter reaches\n  hint     freeze the layers before it, or replace the op',
     );
   });
 

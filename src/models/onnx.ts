@@ -1,7 +1,7 @@
 /** @file A Model from an ONNX file: parameters, running statistics, layer groups, a head for the data's classes. */
 
 import { gradients } from "../autodiff/backward.js";
-import { MetalrError, ShapeError, UsageError, WeightsError } from "../common/errors.js";
+import { GraphError, MetalrError, ShapeError, UsageError, WeightsError } from "../common/errors.js";
 import { type FloatTensor, formatShape, type Shape } from "../common/tensor.js";
 import { input } from "../graph/build.js";
 import type { Value } from "../graph/value.js";
@@ -10,6 +10,7 @@ import { encodeOnnx } from "../onnx/encode.js";
 import { type ImportedOnnx, type InitializerRole, importOnnx } from "../onnx/import.js";
 import type { OnnxModel, OnnxValueInfo } from "../onnx/model.js";
 import { reshape, sumAll } from "../ops/index.js";
+import { fromBase64, toBase64 } from "./_base64.js";
 import { type Grouping, groupParameters } from "./onnx-groups.js";
 import { headWeights, replaceHead } from "./onnx-head.js";
 import type { Model, ModelConfig } from "./types.js";
@@ -54,7 +55,7 @@ function logitsOf(model: OnnxModel): string {
 }
 
 /** One pass and its gradients, built but not run: whatever is wrong is found when the model is opened. */
-function tryOut(imported: ImportedOnnx, space: readonly number[], channels: number): Shape {
+function tryOut(imported: ImportedOnnx, space: readonly number[], channels: number, file: string): Shape {
   const x = input("image", "float32", [imported.input.batch ?? 2, channels, ...space]);
   const values = new Map<string, Value>(
     [...imported.parameters, ...imported.buffers].map((p) => [p.name, input(p.name, "float32", p.tensor.shape)]),
@@ -62,10 +63,16 @@ function tryOut(imported: ImportedOnnx, space: readonly number[], channels: numb
   // forward asks for names of its own parameters and buffers only.
   const value = (name: string) => values.get(name)!;
   const { logits } = imported.forward(value, x, { batchNorm: "batch" });
-  gradients(
-    sumAll(logits),
-    imported.parameters.map((p) => value(p.name)),
-  );
+  try {
+    gradients(
+      sumAll(logits),
+      imported.parameters.map((p) => value(p.name)),
+    );
+  } catch (e) {
+    if (!(e instanceof GraphError)) throw e;
+    // Derivatives know the node's name, and not the file's.
+    throw new GraphError(`${file}: ${e.where}`, { problem: e.problem, ...(e.hint !== undefined && { hint: e.hint }) });
+  }
   return logits.shape;
 }
 
@@ -76,6 +83,19 @@ interface Opened {
   readonly size: readonly number[] | null;
   readonly channels: number;
   readonly dimensions: 2 | 3;
+}
+
+/** Of one image: more numbers are no image but an attack on memory. */
+const maxNumbers = 2 ** 28;
+
+/** @throws {ShapeError} images that nobody can hold */
+function checkSize(shape: Shape, where: string): void {
+  if (shape.reduce((a, d) => a * d, 1) <= maxNumbers) return;
+  throw new ShapeError(where, {
+    problem: "images of this size are not supported",
+    expected: `at most ${maxNumbers} numbers an image`,
+    got: formatShape(shape),
+  });
 }
 
 function open(imported: ImportedOnnx, file: string, size: readonly number[] | undefined): Opened {
@@ -89,6 +109,7 @@ function open(imported: ImportedOnnx, file: string, size: readonly number[] | un
     });
   }
   const dimensions = space.length;
+  checkSize([declared ?? 1, ...(size ?? space.map((d) => d ?? 1))], where);
   const channels = declared ?? firstKernel(imported) ?? 3;
   if (size !== undefined && (size.length !== dimensions || space.some((d, i) => d !== null && d !== size[i]))) {
     throw new ShapeError(where, {
@@ -98,7 +119,8 @@ function open(imported: ImportedOnnx, file: string, size: readonly number[] | un
     });
   }
   const fixed = size ?? (space.every((d) => d !== null) ? (space as number[]) : null); // no null is left: every
-  if (fixed !== null) return { imported, logits: tryOut(imported, fixed, channels), size: fixed, channels, dimensions };
+  if (fixed !== null)
+    return { imported, logits: tryOut(imported, fixed, channels, file), size: fixed, channels, dimensions };
   let first: unknown;
   for (const s of trialSizes[dimensions]) {
     try {
@@ -106,6 +128,7 @@ function open(imported: ImportedOnnx, file: string, size: readonly number[] | un
         imported,
         space.map((d) => d ?? s),
         channels,
+        file,
       );
       return { imported, logits, size: null, channels, dimensions };
     } catch (e) {
@@ -160,13 +183,6 @@ function build(
     },
   };
 }
-
-const toBase64 = (bytes: Uint8Array): string => {
-  let text = "";
-  for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
-  return btoa(text);
-};
-const fromBase64 = (text: string): Uint8Array => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
 /** The file without its weights: parameters and buffers become inputs, so that it still names them with their shapes. */
 function configOf({ imported, size }: Opened, file: string): OnnxConfig {

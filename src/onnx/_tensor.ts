@@ -216,7 +216,14 @@ export class ExternalFiles {
         hint: "open the model by its path, or save it with its weights inside",
       });
     }
-    const source = await this.source(location);
+    const source = await this.source(location).catch((cause: unknown) => {
+      throw new FileError(where, {
+        problem: `weights are in "${location}", which cannot be opened`,
+        expected: "a file beside the model",
+        hint: "copy it into the folder of the model, under this name",
+        cause,
+      });
+    });
     this.open.set(location, source);
     return source;
   }

@@ -1,14 +1,13 @@
 /** @file Turns an ONNX model into a forward pass over our ops, with its parameters, running statistics and constants apart. */
 import { FileError, GraphError, ShapeError } from "../common/errors.js";
 import { type FloatTensor, formatShape, type Shape, type Tensor } from "../common/tensor.js";
-import { constant, constantTensor, input as imageOf } from "../graph/build.js";
+import { constant, input as imageOf } from "../graph/build.js";
 import type { Value } from "../graph/value.js";
-import { NodeContext, type Pass, type StatisticsMode } from "./import/_context.js";
-import { fold } from "./import/fold.js";
+import type { Pass, StatisticsMode } from "./import/_context.js";
+import { runNode } from "./import/_run.js";
 import { anonymous, type InitializerRole, isLayerWeight, roleOf, usesOf } from "./import/roles.js";
 import { moduleOfNode } from "./import/scope.js";
 import { separate } from "./import/separate.js";
-import { importTable } from "./import/table.js";
 import type { OnnxGraph, OnnxModel, OnnxNode } from "./model.js";
 
 export type { InitializerRole } from "./import/roles.js";
@@ -116,37 +115,6 @@ function moduleOf(name: string, reader: OnnxNode | undefined): string {
   if (anonymous.test(name)) return moduleOfNode(reader);
   const dot = name.lastIndexOf(".");
   return dot < 0 ? "" : name.slice(0, dot);
-}
-
-function runNode(node: OnnxNode, pass: Pass): readonly (Value | null)[] {
-  const c = new NodeContext(node, pass);
-  const rule = node.domain === "" ? importTable[node.opType] : undefined;
-  if (rule === undefined) {
-    return c.refuse("the operator is not supported", {
-      ...(node.domain !== "" && { got: `${node.domain} ${node.opType}` }),
-      hint: "docs/OPERATORS.md lists those that are",
-    });
-  }
-  try {
-    const result = rule(c);
-    const values = "dtype" in result ? [result] : result;
-    // What depends on nothing but constants is computed now: later nodes may need to know it.
-    const fixed = c.node.inputs.every((_, i) => {
-      const v = c.maybe(i);
-      return v === null || constantTensor(v) !== null;
-    });
-    // The branches of an If read values from around it, and fold what they can themselves.
-    return fixed && node.opType !== "If" ? values.map((v) => v && fold(v)) : values;
-  } catch (e) {
-    // Our own shape rules know the op and, at most, its name; the reader knows the file's node.
-    if (!(e instanceof ShapeError) || e.where.startsWith(pass.file)) throw e;
-    throw new ShapeError(c.where, {
-      problem: e.problem,
-      ...(e.expected !== undefined && { expected: e.expected }),
-      ...(e.got !== undefined && { got: e.got }),
-      ...(e.hint !== undefined && { hint: e.hint }),
-    });
-  }
 }
 
 /**
