@@ -266,7 +266,9 @@ test("folds: Ctrl-C stops after the step under way, --resume goes on, the table 
   expect(text).toMatch(/\nfold-4: test images, epoch \d of 2 \(chosen on validation images\)\n/);
   const rows = /fold-1 +\d\/2 .*\nfold-3 +\d\/2 .*\nfold-4 +\d\/2 .*\nmean ± deviation .*\npooled /.source;
   expect(text).toMatch(new RegExp(`\nselected epoch +epoch +accuracy .*\n${rows}`));
-  expect(text).toMatch(new RegExp(`\nlast epoch +epoch +accuracy .*\n${rows}`));
+  // The last epochs have a table of their own where they are not the ones that count.
+  const alike = !/\nfold-\d +1\/2 /.test(text);
+  expect(new RegExp(`\nlast epoch +epoch +accuracy .*\n${rows}`).test(text)).toBe(!alike);
   expect(text.endsWith("\nNext: open folds/report.html\n")).toBe(true);
   expect(existsSync(join(out, "summary.json"))).toBe(true);
 
