@@ -57,7 +57,7 @@ describe.each(["vit-tiny", "upsample-mixed", "unet3d"])("%s", { timeout: 60_000 
         for (const m of mutations) mutate(g, m);
         expect(await open(toBinary(ModelProtoSchema, copy))).toBe(null);
       }),
-      { seed: 12, numRuns: 60 },
+      { seed: 32, numRuns: 250 },
     );
   });
 });

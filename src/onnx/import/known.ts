@@ -39,7 +39,7 @@ const shapeOf: ImportRule = (c) => {
 };
 
 /** More elements than this are no shape or mask but an attack on memory. */
-const maxElements = 2 ** 28;
+const maxElements = 2 ** 24;
 const checkedSize = (c: NodeContext, shape: readonly number[]) => {
   const n = shape.reduce((a, d) => a * d, 1);
   return n <= maxElements && shape.every((d) => d >= 0)
@@ -72,6 +72,7 @@ const range: ImportRule = (c) => {
 const triangle: ImportRule = (c) => {
   const x = c.x(0);
   const [rows = 0, columns = 0] = x.shape.slice(-2);
+  checkedSize(c, [rows, columns]);
   const [k, upper] = [c.number(1, 0), c.flag("upper", true)];
   const mask = Float64Array.from({ length: rows * columns }, (_, i) => {
     const distance = (i % columns) - Math.floor(i / columns);

@@ -88,6 +88,8 @@ const cumulative: ImportRule = (c) => {
   const x = c.x(0);
   const axis = c.axis(c.number(1), x.shape.length);
   const n = x.shape[axis]!; // checked by c.axis
+  if (n > 4096)
+    return c.refuse("a sum over so many places is not supported", { expected: "at most 4096", got: String(n) });
   const [exclusive, reverse] = [c.flag("exclusive"), c.flag("reverse")];
   const data = Float64Array.from({ length: n * n }, (_, i) => {
     const [to, from] = [Math.floor(i / n), i % n];

@@ -28,7 +28,7 @@ function plans(c: NodeContext, x: Value): AxisPlan[] {
     const size = x.shape[axis]!; // axes were checked
     const scale = scales.length > 0 ? (scales[i] ?? 1) : (sizes[i] ?? size) / size;
     const out = scales.length > 0 ? Math.floor(size * scale) : (sizes[i] ?? size);
-    if (!(scale > 0) || out < 1 || out > 2 ** 16)
+    if (!(scale > 0) || out < 1 || out > 2 ** 16 || out * size > 2 ** 24)
       return c.refuse("a scale or size is not possible", { got: `[${given.join(",")}]` });
     // A batch written into the file as a size gives way to the batch of this pass.
     return (out === size && scale === 1) || axis === 0 ? [] : [{ axis, size, out, scale }];

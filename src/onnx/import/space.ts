@@ -164,6 +164,8 @@ const globalMax: ImportRule = (c) => {
 const localResponse: ImportRule = (c) => {
   const x = c.x(0);
   const [size, channels = 0] = [c.int("size"), x.shape[1]];
+  if (channels > 4096)
+    return c.refuse("so many channels are not supported", { expected: "at most 4096", got: String(channels) });
   const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
   const band = Float64Array.from({ length: channels * channels }, (_, i) => {
     const distance = (i % channels) - Math.floor(i / channels);
