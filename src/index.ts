@@ -34,7 +34,7 @@ import {
 import type { Executor } from "./runtime/types.js";
 import { fineTune as fineTuneWith } from "./training/fine-tune.js";
 import { type OpenedDataset, withFolds } from "./training/folds.js";
-import type { FineTuneOptions, FineTuneResult, TrainingData } from "./training/options.js";
+import type { FineTuneOptions, FineTuneResult } from "./training/options.js";
 import type { WeightMatch } from "./weights/index.js";
 
 /** What Node brings by itself and may be given instead. */
