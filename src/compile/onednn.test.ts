@@ -11,7 +11,7 @@ import { nativeExecutor } from "../runtime/onednn.js";
 import { encodeProgram } from "./onednn/encode.js";
 import { placeBuffers } from "./onednn/memory.js";
 import { printProgram } from "./onednn/print.js";
-import type { Buffer, Instruction } from "./onednn/program.js";
+import type { Instruction, Region } from "./onednn/program.js";
 import { compileNative } from "./onednn.js";
 
 const found = findNative();
@@ -95,7 +95,7 @@ describe("a plan", () => {
       fc.property(
         fc.array(fc.tuple(fc.nat(20), fc.nat(20), fc.integer({ min: 1, max: 500 })), { maxLength: 40 }),
         (spans) => {
-          const buffers = spans.map(([, , size]): Buffer => ({ space: "arena", dtype: "float32", size, at: -1 }));
+          const buffers = spans.map(([, , size]): Region => ({ space: "arena", dtype: "float32", size, at: -1 }));
           const steps = Array.from({ length: 21 }, (_, i): Instruction => {
             const here = buffers.filter(
               (_, k) => Math.min(spans[k]![0], spans[k]![1]) <= i && i <= Math.max(spans[k]![0], spans[k]![1]),

@@ -14,7 +14,7 @@ import { joinRule, normGradRule, normInferenceRule, normRule } from "./onednn/no
 import { Planner } from "./onednn/planner.js";
 import { makeChain, pointwiseRule } from "./onednn/pointwise.js";
 import { maxPoolGradRule, maxPoolRule } from "./onednn/pool.js";
-import type { Buffer, NativeProgram, Precision, Stage } from "./onednn/program.js";
+import type { NativeProgram, Precision, Region, Stage } from "./onednn/program.js";
 import {
   convRule,
   dotRule,
@@ -92,7 +92,7 @@ export function compileNative(
     const layout = storedLayout(name, v, block);
     return { name, v, layout, buffer: caller("output", v, at) };
   });
-  const targets = new Map<Value, { layout: Layout; buffer: Buffer }>();
+  const targets = new Map<Value, { layout: Layout; buffer: Region }>();
   for (const o of outputs) if (!targets.has(o.v)) targets.set(o.v, o);
   const p = new Planner(block, precision, readers, targets);
   const ports = inputPorts(small);
@@ -103,7 +103,7 @@ export function compileNative(
     return layout === "weight" ? { ...port, block } : port;
   });
 
-  const bridges: Buffer[] = [];
+  const bridges: Region[] = [];
   for (const node of nodes) {
     if (node.op === inputOp || node.op === constantOp) continue;
     p.label = node.name || node.op.name;
@@ -115,7 +115,7 @@ export function compileNative(
   return seal(p, small.name, inputs, outputs, bridges);
 }
 
-const caller = (space: "input" | "output", v: Value, at: number): Buffer => ({
+const caller = (space: "input" | "output", v: Value, at: number): Region => ({
   space,
   dtype: v.dtype,
   size: sizeOf(v.shape),
@@ -125,7 +125,7 @@ const caller = (space: "input" | "output", v: Value, at: number): Buffer => ({
 /** Elementwise outputs of one size and layout come from one chain (a slot, its square and the parameter read the gradient once). */
 function finishOutputs(
   p: Planner,
-  outputs: readonly { readonly v: Value; readonly layout: Layout; readonly buffer: Buffer }[],
+  outputs: readonly { readonly v: Value; readonly layout: Layout; readonly buffer: Region }[],
 ): void {
   const waiting = new Map<string, Value[]>();
   const numbers = new Map<Node, number>();
@@ -167,13 +167,13 @@ function rootsOf(v: Value): Set<Node> {
 }
 
 /** One node for another executor; what it reads and gives passes through memory of the caller. */
-function planForeign(p: Planner, node: Node, bridges: Buffer[]): void {
-  const bridge = (dtype: DType, n: number): Buffer => {
-    const b: Buffer = { space: "output", dtype, size: n, at: 0 };
+function planForeign(p: Planner, node: Node, bridges: Region[]): void {
+  const bridge = (dtype: DType, n: number): Region => {
+    const b: Region = { space: "output", dtype, size: n, at: 0 };
     bridges.push(b);
     return b;
   };
-  const seen = new Map<Value, { name: string; value: Value; buffer: Buffer }>();
+  const seen = new Map<Value, { name: string; value: Value; buffer: Region }>();
   const twins = node.inputs.map((v) => {
     if (!v) return null;
     if (v.node.op === constantOp) return v;
@@ -204,7 +204,7 @@ function planForeign(p: Planner, node: Node, bridges: Buffer[]): void {
 }
 
 /** v in memory that the caller sees: an input or output as it is, anything else copied. */
-function outward(p: Planner, v: Value, bridge: (dtype: DType, n: number) => Buffer): Buffer {
+function outward(p: Planner, v: Value, bridge: (dtype: DType, n: number) => Region): Region {
   if (typeNumber[v.dtype] === undefined) {
     throw new InternalError(`${v.dtype} values cannot leave a native program ("${v.node.name}")`);
   }
@@ -220,7 +220,7 @@ function seal(
   name: string,
   inputs: readonly Port[],
   outputs: readonly { readonly name: string; readonly v: Value; readonly layout: Layout }[],
-  bridges: readonly Buffer[],
+  bridges: readonly Region[],
 ): CompiledNative {
   bridges.forEach((b, i) => {
     b.at = outputs.length + i;

@@ -1,7 +1,7 @@
 /** @file The native executor: programs of oneDNN primitives and fused loops, with ONNX Runtime for what they do not know. */
 import { InternalError, RuntimeError } from "../common/errors.js";
 import { arrayTypes, bytesPerElement, formatShape, sameShape, sizeOf, type Tensor } from "../common/tensor.js";
-import type { Buffer as Operand, Precision } from "../compile/onednn/program.js";
+import type { Precision, Region } from "../compile/onednn/program.js";
 import { type CompiledNative, compileNative, isNative } from "../compile/onednn.js";
 import type { Compiled, Port } from "../compile/types.js";
 import type { Graph } from "../graph/value.js";
@@ -110,7 +110,7 @@ async function loadNative(
           : ({ dtype: p.dtype, shape: p.shape, data: fresh({ dtype: p.dtype, size: sizeOf(p.shape) }) } as Tensor); // `fresh` makes the dtype's array
       });
       const outs = [...results.map((t) => t.data), ...bridges];
-      const at = (b: Operand): Bytes => (b.space === "input" ? ins : outs)[b.at]!; // encoded operands were checked
+      const at = (b: Region): Bytes => (b.space === "input" ? ins : outs)[b.at]!; // encoded operands were checked
       try {
         let from = 0;
         for (const [i, stage] of native.stages.entries()) {
@@ -142,7 +142,7 @@ async function loadNative(
 async function runForeign(
   program: Program | undefined,
   f: Extract<CompiledNative["native"]["stages"][number], { foreign: unknown }>["foreign"],
-  at: (b: Operand) => Bytes,
+  at: (b: Region) => Bytes,
 ): Promise<void> {
   if (!program) throw new InternalError("a foreign stage was not loaded");
   const tensors = (list: typeof f.inputs) =>
@@ -159,7 +159,7 @@ function hostTensor(where: string, port: Port, t: Tensor | DeviceTensor | undefi
 }
 
 /** A new array for a buffer that the caller sees. */
-function fresh({ dtype, size }: { readonly dtype: Operand["dtype"]; readonly size: number }): Bytes {
+function fresh({ dtype, size }: { readonly dtype: Region["dtype"]; readonly size: number }): Bytes {
   if (dtype === "bfloat16") throw new InternalError("bfloat16 left a native program");
   return new arrayTypes[dtype](size);
 }

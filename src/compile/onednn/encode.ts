@@ -1,6 +1,6 @@
 /** @file Instructions → the word stream that the native code reads, checked on the way: what is wrong never reaches C++. */
 import { InternalError } from "../../common/errors.js";
-import { type Buffer, bytesOf, type Instruction, instructionNumber, type Space, type Word } from "./program.js";
+import { bytesOf, type Instruction, instructionNumber, type Region, type Space, type Word } from "./program.js";
 
 const spaceNumber: Readonly<Record<Space, number>> = { arena: 0, constants: 1, input: 2, output: 3 };
 
@@ -44,7 +44,7 @@ function pushWord(words: number[], word: Word, i: Instruction, limits: Limits): 
   }
 }
 
-function checkBuffer(b: Buffer, i: Instruction, limits: Limits): void {
+function checkBuffer(b: Region, i: Instruction, limits: Limits): void {
   const end = b.at * 64 + b.size * bytesOf(b.dtype);
   const inside =
     b.at >= 0 &&

@@ -1,15 +1,15 @@
 /** @file Places the buffers of a program in one arena: two share memory when no instruction needs both. */
-import { type Buffer, bytesOf, type Instruction } from "./program.js";
+import { bytesOf, type Instruction, type Region } from "./program.js";
 
 const UNIT = 64;
-const unitsOf = (b: Buffer) => Math.max(1, Math.ceil((b.size * bytesOf(b.dtype)) / UNIT));
+const unitsOf = (b: Region) => Math.max(1, Math.ceil((b.size * bytesOf(b.dtype)) / UNIT));
 
 /**
  * Sets `at` of every arena buffer. Greedy by size: the largest first, each at the lowest place that is free while it lives.
  * @returns bytes of the arena
  */
 export function placeBuffers(instructions: readonly Instruction[]): number {
-  const life = new Map<Buffer, { from: number; to: number }>();
+  const life = new Map<Region, { from: number; to: number }>();
   instructions.forEach(({ reads, writes }, i) => {
     for (const b of [...writes, ...reads]) {
       if (b.space !== "arena") continue;
@@ -47,7 +47,7 @@ export function placeBuffers(instructions: readonly Instruction[]): number {
 }
 
 /** Places constants one after another. @returns their bytes */
-export function placeConstants(constants: ReadonlyMap<Buffer, Uint8Array>): Uint8Array {
+export function placeConstants(constants: ReadonlyMap<Region, Uint8Array>): Uint8Array {
   let units = 0;
   for (const b of constants.keys()) {
     b.at = units;

@@ -4,10 +4,10 @@ import type { Node, Value } from "../../graph/value.js";
 import { type Layout, spaceOf } from "./layout.js";
 import { elementNumber, int, type Planner, real, sizes } from "./planner.js";
 import { isConstant } from "./pointwise.js";
-import type { Buffer, Word } from "./program.js";
+import type { Region, Word } from "./program.js";
 import type { Rule } from "./rules.js";
 
-const normShape = (p: Planner, v: Value, x: Buffer, layout: Layout): Word[] => [
+const normShape = (p: Planner, v: Value, x: Region, layout: Layout): Word[] => [
   ...sizes([v.shape[0]!, v.shape[1]!, spaceOf(v.shape), layout === "blocked" ? p.block : 1]), // [N, C, …]
   elementNumber(x),
 ];
@@ -35,10 +35,10 @@ function deferAffine(p: Planner, y: Value, a: Affine): void {
       known.delete(y);
       p.label = a.node.name || a.node.op.name;
       const [scale, bias, mean, variance] = a.parameters.map((v) => p.get(v, "plain")) as [
-        Buffer,
-        Buffer,
-        Buffer,
-        Buffer,
+        Region,
+        Region,
+        Region,
+        Region,
       ];
       const x = p.get(a.x, layout);
       const sum = a.sum ? p.get(a.sum, layout) : null;
@@ -114,12 +114,12 @@ export const normGradRule: Rule = (p, node) => {
   if (x.dtype !== "float32" || sizeOf(x.shape) === 0) return false;
   const layout = p.imageLayout(x);
   const gate = gateOf(p, dy, layout);
-  const vectors = [scale, mean, variance].map((v) => p.get(v, "plain")) as [Buffer, Buffer, Buffer];
+  const vectors = [scale, mean, variance].map((v) => p.get(v, "plain")) as [Region, Region, Region];
   const source = p.get(x, layout);
   const cotangent = p.get(gate ? gate.dy : dy, layout);
   const mask = gate ? p.get(gate.by, layout) : null;
   // Others that read the gated cotangent (a residual) get it from here.
-  let gated: Buffer | null = null;
+  let gated: Region | null = null;
   if (gate && p.onlyReader(dy) !== node) {
     p.settle(dy);
     gated = p.make(dy, layout);

@@ -5,13 +5,13 @@ import { constantTensor } from "../../graph/build.js";
 import type { Node, Value } from "../../graph/value.js";
 import { canBlock, canBlockWeight, type Layout, layoutNumber, typeNumber } from "./layout.js";
 import {
-  type Buffer,
   bytesOf,
   type ElementType,
   type Foreign,
   type Instruction,
   type InstructionKind,
   type Precision,
+  type Region,
   type Stage,
   type Word,
 } from "./program.js";
@@ -29,19 +29,19 @@ export const size = (n: number): Word => ({ size: n });
 export const sizes = (list: readonly number[]): Word[] => list.map(size);
 export const real = (x: number): Word => ({ real: x });
 /** The number of a buffer's element type. */
-export const elementNumber = (b: Buffer): Word => int(typeNumber[b.dtype] ?? 0); // `buffer` refuses others
+export const elementNumber = (b: Region): Word => int(typeNumber[b.dtype] ?? 0); // `buffer` refuses others
 
 export class Planner {
   readonly instructions: Instruction[] = [];
   readonly stages: Stage[] = [];
-  readonly constants = new Map<Buffer, Uint8Array>();
+  readonly constants = new Map<Region, Uint8Array>();
   /** Taps of max-pooling windows, by the `indices` value that they stand for, and the layout that they were taken in. */
-  readonly taps = new Map<Value, { readonly buffer: Buffer; readonly layout: Layout }>();
-  private readonly copies = new Map<Value, Map<Layout, Buffer>>();
+  readonly taps = new Map<Value, { readonly buffer: Region; readonly layout: Layout }>();
+  private readonly copies = new Map<Value, Map<Layout, Region>>();
   private readonly waiting = new Map<Value, Pending>();
-  private readonly constantBuffers = new Map<string, Buffer>();
-  private readonly targets: ReadonlyMap<Value, { readonly layout: Layout; readonly buffer: Buffer }>;
-  private readonly taken = new Set<Buffer>();
+  private readonly constantBuffers = new Map<string, Region>();
+  private readonly targets: ReadonlyMap<Value, { readonly layout: Layout; readonly buffer: Region }>;
+  private readonly taken = new Set<Region>();
   /** Set before each node's rule. */
   label = "";
 
@@ -53,7 +53,7 @@ export class Planner {
     readonly block: number,
     readonly precision: Precision,
     private readonly readers: ReadonlyMap<Value, readonly (Node | null)[]>,
-    targets: ReadonlyMap<Value, { readonly layout: Layout; readonly buffer: Buffer }>,
+    targets: ReadonlyMap<Value, { readonly layout: Layout; readonly buffer: Region }>,
   ) {
     this.targets = targets;
   }
@@ -84,11 +84,11 @@ export class Planner {
   emit(
     kind: InstructionKind,
     words: readonly Word[],
-    reads: readonly (Buffer | null)[],
-    writes: readonly (Buffer | null)[],
+    reads: readonly (Region | null)[],
+    writes: readonly (Region | null)[],
     flops = 0,
   ): void {
-    const given = (list: readonly (Buffer | null)[]) => list.filter((b): b is Buffer => b !== null);
+    const given = (list: readonly (Region | null)[]) => list.filter((b): b is Region => b !== null);
     this.instructions.push({ kind, label: this.label, words, reads: given(reads), writes: given(writes), flops });
   }
 
@@ -97,13 +97,13 @@ export class Planner {
     this.stages.push({ end: this.instructions.length }, { foreign: f });
   }
 
-  buffer(dtype: ElementType, elements: number): Buffer {
+  buffer(dtype: ElementType, elements: number): Region {
     if (typeNumber[dtype] === undefined) throw new InternalError(`native programs do not hold ${dtype}`);
     return { space: "arena", dtype, size: elements, at: 0 };
   }
 
   /** Memory for v in a layout: the graph's own output where v is one, else the arena. */
-  target(v: Value, layout: Layout): Buffer {
+  target(v: Value, layout: Layout): Region {
     const output = this.targets.get(v);
     if (output && output.layout === layout && !this.taken.has(output.buffer)) {
       this.taken.add(output.buffer);
@@ -117,14 +117,14 @@ export class Planner {
     return layout === "blocked" && v.dtype === "float32" ? this.precision : v.dtype;
   }
 
-  put(v: Value, layout: Layout, buffer: Buffer): void {
+  put(v: Value, layout: Layout, buffer: Region): void {
     const known = this.copies.get(v);
     if (known) known.set(layout, buffer);
     else this.copies.set(v, new Map([[layout, buffer]]));
   }
 
   /** A new buffer for v in a layout, known as v from now on. */
-  make(v: Value, layout: Layout): Buffer {
+  make(v: Value, layout: Layout): Region {
     const buffer = this.target(v, layout);
     this.put(v, layout, buffer);
     return buffer;
@@ -164,7 +164,7 @@ export class Planner {
   }
 
   /** v in the layout; made or converted where it has to be. */
-  get(v: Value, layout: Layout): Buffer {
+  get(v: Value, layout: Layout): Region {
     const waiting = this.waiting.get(v);
     if (waiting) {
       this.waiting.delete(v);
@@ -189,33 +189,33 @@ export class Planner {
     }
     const to = this.make(v, layout);
     if (v.dtype !== "float32") throw new InternalError(`only float32 is reordered, not ${v.dtype}`);
-    const form = (b: Buffer, l: Layout) => [elementNumber(b), int(layoutNumber[l])];
+    const form = (b: Region, l: Layout) => [elementNumber(b), int(layoutNumber[l])];
     const words = [int(v.shape.length), ...sizes(v.shape), ...form(source, from), ...form(to, layout), source, to];
     this.emit("Reorder", words, [source], [to]);
     return to;
   }
 
-  constant(t: Tensor): Buffer {
+  constant(t: Tensor): Region {
     if (typeNumber[t.dtype] === undefined) throw new InternalError(`native programs do not hold ${t.dtype}`);
     const bytes = new Uint8Array(t.data.buffer, t.data.byteOffset, t.data.length * bytesPerElement(t.dtype)).slice();
     const key = bytes.length <= 256 ? `${t.dtype} ${bytes.join()}` : "";
     const known = key === "" ? undefined : this.constantBuffers.get(key);
     if (known) return known;
-    const buffer: Buffer = { space: "constants", dtype: t.dtype, size: t.data.length, at: 0 };
+    const buffer: Region = { space: "constants", dtype: t.dtype, size: t.data.length, at: 0 };
     this.constants.set(buffer, bytes);
     if (key !== "") this.constantBuffers.set(key, buffer);
     return buffer;
   }
 
-  scalar(x: number): Buffer {
+  scalar(x: number): Region {
     return this.constant({ dtype: "float32", shape: [], data: Float32Array.of(x) });
   }
 
   /** to[i·toStrides] = from[i·fromStrides] for all i below shape; offsets and strides in elements. */
   copy(
     shape: Shape,
-    from: { readonly buffer: Buffer; readonly strides: readonly number[]; readonly at?: number },
-    to: { readonly buffer: Buffer; readonly strides: readonly number[]; readonly at?: number },
+    from: { readonly buffer: Region; readonly strides: readonly number[]; readonly at?: number },
+    to: { readonly buffer: Region; readonly strides: readonly number[]; readonly at?: number },
   ): void {
     const c = collapse(shape, from.strides, to.strides);
     const words = [

@@ -4,7 +4,7 @@ import { constantTensor } from "../../graph/build.js";
 import type { Node, Value } from "../../graph/value.js";
 import { type Broadcast, blockedBroadcast, type Layout, plainBroadcast } from "./layout.js";
 import { elementNumber, int, type Planner, real, size, stridesOf } from "./planner.js";
-import type { Buffer, Word } from "./program.js";
+import type { Region, Word } from "./program.js";
 
 /** Numbers of `Pointwise::execute` in native/pointwise.cc. */
 const codeNumber: Readonly<Record<string, number>> = {
@@ -129,9 +129,9 @@ function chooseLayout(p: Planner, operands: readonly Value[], y: Value): Layout 
 }
 
 /** Copies of operands that no addressing reaches, spread to the result's shape. */
-const spreads = new WeakMap<Planner, Map<string, Buffer>>();
-function spread(p: Planner, v: Value, to: Shape): Buffer {
-  const known = spreads.get(p) ?? new Map<string, Buffer>();
+const spreads = new WeakMap<Planner, Map<string, Region>>();
+function spread(p: Planner, v: Value, to: Shape): Region {
+  const known = spreads.get(p) ?? new Map<string, Region>();
   spreads.set(p, known);
   const source = p.get(v, "plain");
   const key = `${idOf(source)} ${v.shape.join()} ${to.join()}`;
@@ -193,7 +193,7 @@ function depth(v: Value, inside: ReadonlySet<Node>, limit = 5): number {
 }
 
 interface Operand {
-  readonly buffer: Buffer;
+  readonly buffer: Region;
   readonly broadcast: Broadcast;
 }
 
@@ -276,7 +276,7 @@ function emitInHalves(p: Planner, members: readonly Value[], stored: ReadonlySet
 }
 
 /** An operand that has to be spread first, in the chain's layout. */
-function spreadIn(p: Planner, v: Value, shape: Shape, layout: Layout): Buffer {
+function spreadIn(p: Planner, v: Value, shape: Shape, layout: Layout): Region {
   const plain = spread(p, v, shape);
   if (layout === "plain") return plain;
   // Chosen layouts reach all their operands: this is the way of values that changed since.

@@ -3,11 +3,11 @@ import { type Shape, sizeOf } from "../../common/tensor.js";
 import type { Node, Value } from "../../graph/value.js";
 import type { Layout } from "./layout.js";
 import { elementNumber, type Planner, size, sizes } from "./planner.js";
-import type { Buffer, Word } from "./program.js";
+import type { Region, Word } from "./program.js";
 import type { Rule } from "./rules.js";
 
 /** The window of a pooling op over three space axes. */
-function windowOf(p: Planner, x: Value, y: Shape, a: Node["attrs"], layout: Layout, held: Buffer): Word[] {
+function windowOf(p: Planner, x: Value, y: Shape, a: Node["attrs"], layout: Layout, held: Region): Word[] {
   const three = (list: unknown, fill: number) => {
     const given = list as readonly number[]; // pooling attributes are lists of numbers
     return [...new Array<number>(3 - given.length).fill(fill), ...given];

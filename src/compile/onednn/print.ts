@@ -1,7 +1,7 @@
 /** @file A native program as text: one line an instruction, for people who want to see what runs. */
-import { type Buffer, bytesOf, type NativeProgram } from "./program.js";
+import { bytesOf, type NativeProgram, type Region } from "./program.js";
 
-const name = (b: Buffer): string => {
+const name = (b: Region): string => {
   const prefix = { arena: "@", constants: "#", input: "in", output: "out" }[b.space];
   return `${prefix}${b.at}:${b.dtype}[${b.size}]`;
 };

@@ -10,7 +10,7 @@ export type ElementType = DType | "bfloat16";
 export const bytesOf = (t: ElementType): number => (t === "bfloat16" ? 2 : bytesPerElement(t));
 
 /** A piece of memory that instructions read and write. */
-export interface Buffer {
+export interface Region {
   readonly space: Space;
   readonly dtype: ElementType;
   /** Elements. */
@@ -39,15 +39,15 @@ export const instructionNumber = {
 export type InstructionKind = keyof typeof instructionNumber;
 
 /** One word or operand of an instruction: a 32-bit whole number, a 64-bit one, a float, a buffer or none. */
-export type Word = { readonly int: number } | { readonly size: number } | { readonly real: number } | Buffer | null;
+export type Word = { readonly int: number } | { readonly size: number } | { readonly real: number } | Region | null;
 
 export interface Instruction {
   readonly kind: InstructionKind;
   /** Node that it comes from, for printing and profiles. */
   readonly label: string;
   readonly words: readonly Word[];
-  readonly reads: readonly Buffer[];
-  readonly writes: readonly Buffer[];
+  readonly reads: readonly Region[];
+  readonly writes: readonly Region[];
   /** Floating-point operations and bytes moved, for profiles. */
   readonly flops: number;
 }
@@ -55,8 +55,8 @@ export interface Instruction {
 /** Nodes that the native code does not know, run by another executor between two native stretches. */
 export interface Foreign {
   readonly compiled: Compiled;
-  readonly inputs: readonly { readonly name: string; readonly buffer: Buffer; readonly shape: Shape }[];
-  readonly outputs: readonly { readonly name: string; readonly buffer: Buffer; readonly shape: Shape }[];
+  readonly inputs: readonly { readonly name: string; readonly buffer: Region; readonly shape: Shape }[];
+  readonly outputs: readonly { readonly name: string; readonly buffer: Region; readonly shape: Shape }[];
 }
 
 /** Native instructions up to (not including) `end`, or a foreign graph. */
@@ -75,5 +75,5 @@ export interface NativeProgram {
   readonly arenaBytes: number;
   readonly stages: readonly Stage[];
   /** Buffers between stages, beyond the graph's own inputs and outputs; each is an input and an output of the native program. */
-  readonly bridges: readonly Buffer[];
+  readonly bridges: readonly Region[];
 }

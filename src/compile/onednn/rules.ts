@@ -4,7 +4,7 @@ import type { Node, Value } from "../../graph/value.js";
 import type { ConvAttributes } from "../../ops/index.js";
 import { type Layout, layoutNumber, spaceOf } from "./layout.js";
 import { elementNumber, int, type Planner, size, sizes } from "./planner.js";
-import type { Buffer, Word } from "./program.js";
+import type { Region, Word } from "./program.js";
 
 /** Plans a node; false where the rule does not apply, and another executor runs it. */
 export type Rule = (p: Planner, node: Node) => boolean;
@@ -27,7 +27,7 @@ function convolution(
   const offset = bias ? p.get(bias, "plain") : null;
   const to = p.make(values[result], layouts[result]);
   buffers[result] = to;
-  const [xb, wb, yb] = buffers as [Buffer, Buffer, Buffer]; // all three are set now
+  const [xb, wb, yb] = buffers as [Region, Region, Region]; // all three are set now
   const words: Word[] = [
     int(kind),
     int(space),
@@ -41,7 +41,7 @@ function convolution(
     offset,
     yb,
   ];
-  const reads = [...buffers.filter((_, i) => i !== result), offset].filter((b): b is Buffer => b !== null);
+  const reads = [...buffers.filter((_, i) => i !== result), offset].filter((b): b is Region => b !== null);
   p.emit("Convolution", words, reads, [to], 2 * sizeOf(y.shape) * sizeOf(w.shape.slice(1)));
   return true;
 }
@@ -71,7 +71,7 @@ function product(
   const [m, n] = y.shape.slice(-2) as [number, number]; // products have two axes
   const k = trans.a ? a.shape.at(-2)! : a.shape.at(-1)!;
   const batch = sizeOf(y.shape.slice(0, -2));
-  const words = (to: Buffer) => [
+  const words = (to: Region) => [
     ...sizes([batch, m, n, k]),
     int(trans.a ? 1 : 0),
     int(trans.b ? 1 : 0),
