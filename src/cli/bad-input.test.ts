@@ -275,7 +275,7 @@ describe("options", () => {
     [["--hyper_lr", "nan"], "--hyper-lr: must be a number ≥ 0, got nan"],
     [
       ["--model", "vgg"],
-      "--model: must be one of resnet18, resnet34, resnet50, resnet20, resnet32, resnet44, resnet56, got vgg",
+      "--model: must be one of resnet18, resnet34, resnet50, resnet20, resnet32, resnet44, resnet56, unet2d, unet3d, got vgg",
     ],
     [["--image-size", "4"], "--image-size: must be pixels from 8 to 4096, such as 64 or 96x128, got 4"],
     [["--mean", "0.5"], "--std: is missing: mean and deviation belong together"],
