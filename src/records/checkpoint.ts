@@ -1,5 +1,5 @@
 /** @file Checkpoints: a snapshot of a training as tensors and text, and back, checked. */
-import { z } from "zod";
+import { z } from "zod/mini";
 import { FileError } from "../common/errors.js";
 import type { FloatTensor, Tensor } from "../common/tensor.js";
 import type { Split } from "../data/types.js";
@@ -8,7 +8,7 @@ import type { FileSystem } from "../platform/types.js";
 import type { Best, Snapshot } from "../training/options.js";
 import type { EpochEvent } from "../training/types.js";
 import { join, readTensors, runFiles } from "./files.js";
-import { parseEvent } from "./schema.js";
+import { inWords, parseEvent } from "./schema.js";
 
 /** Name of the checkpoint that a run continues from. */
 export const lastCheckpoint = "last";
@@ -41,15 +41,15 @@ export function encodeSnapshot(snapshot: Snapshot, split: Split): Safetensors {
   };
 }
 
-const count = z.int().nonnegative();
+const count = z.int().check(z.nonnegative());
 const progressSchema = z.object({
   step: count,
   epoch: count,
   stepInEpoch: count,
-  sums: z.object({ loss: z.number(), correct: count, images: count, voxels: z.array(count).exactOptional() }),
+  sums: z.object({ loss: z.number(), correct: count, images: count, voxels: z.exactOptional(z.array(count)) }),
 });
 const historySchema = z.array(z.record(z.string(), z.unknown()));
-const bestSchema = z.object({ epoch: count, evaluation: z.record(z.string(), z.unknown()) }).nullable();
+const bestSchema = z.nullable(z.object({ epoch: count, evaluation: z.record(z.string(), z.unknown()) }));
 
 /** @throws {FileError} not a checkpoint, of another version, damaged */
 export function decodeSnapshot({ tensors, metadata }: Safetensors, path: string): Snapshot {
@@ -128,14 +128,14 @@ function epochEvent(value: Record<string, unknown>, path: string): EpochEvent {
   return parsed.event;
 }
 
-function parse<T>(schema: z.ZodType<T>, metadata: Readonly<Record<string, string>>, key: string, path: string): T {
+function parse<T>(schema: z.ZodMiniType<T>, metadata: Readonly<Record<string, string>>, key: string, path: string): T {
   let value: unknown;
   try {
     value = JSON.parse(metadata[key] ?? "");
   } catch (cause) {
     throw damaged(path, key, "not JSON", cause);
   }
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, inWords);
   if (result.success) return result.data;
   throw damaged(path, key, result.error.issues[0]?.message ?? "of another form");
 }

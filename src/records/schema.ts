@@ -1,14 +1,18 @@
 /** @file The form of run.json, summary.json and the lines of events.jsonl, checked when they are read. */
-import { z } from "zod";
+import { en } from "zod/locales";
+import { z } from "zod/mini";
 import { FileError } from "../common/errors.js";
 import type { Evaluation, TrainingEvent } from "../training/types.js";
 
+/** zod/mini, a fifth of zod in a page, knows no words by itself. */
+export const inWords = { error: en().localeError };
+
 /** JSON knows no NaN: it is written as null and read back as NaN. */
-const real = z
-  .number()
-  .nullable()
-  .transform((x) => x ?? Number.NaN);
-const index = z.int().nonnegative();
+const real = z.pipe(
+  z.nullable(z.number()),
+  z.transform((x: number | null) => x ?? Number.NaN),
+);
+const index = z.int().check(z.nonnegative());
 const rate = real;
 const text = z.string();
 
@@ -17,22 +21,22 @@ const evaluationSchema = z.object({
   loss: real,
   accuracy: real,
   balancedAccuracy: real,
-  macroAuc: z.number().nullable(),
+  macroAuc: z.nullable(z.number()),
   confusion: z.array(z.array(index)),
-  precision: z.array(z.number().nullable()),
-  recall: z.array(z.number().nullable()),
-  dice: z
-    .object({
+  precision: z.array(z.nullable(z.number())),
+  recall: z.array(z.nullable(z.number())),
+  dice: z.exactOptional(
+    z.object({
       mean: real,
-      perClass: z.array(z.number().nullable()),
-      volumes: z.array(z.object({ name: text, dice: z.array(z.number().nullable()) })),
-    })
-    .exactOptional(),
+      perClass: z.array(z.nullable(z.number())),
+      volumes: z.array(z.object({ name: text, dice: z.array(z.nullable(z.number())) })),
+    }),
+  ),
 });
 
 const select = z.enum(["last", "validation", "test"]);
 
-const eventSchema: z.ZodType<TrainingEvent> = z.discriminatedUnion("type", [
+const eventSchema: z.ZodMiniType<TrainingEvent> = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("start"),
     time: text,
@@ -48,9 +52,9 @@ const eventSchema: z.ZodType<TrainingEvent> = z.discriminatedUnion("type", [
     epoch: index,
     trainLoss: real,
     trainAccuracy: real,
-    trainDice: z.number().nullable().exactOptional(),
-    validationLoss: real.exactOptional(),
-    hypergradient: z.array(real).exactOptional(),
+    trainDice: z.exactOptional(z.nullable(z.number())),
+    validationLoss: z.exactOptional(real),
+    hypergradient: z.exactOptional(z.array(real)),
     lr: z.array(rate),
     elapsedMs: real,
     stepMs: real,
@@ -63,9 +67,9 @@ const eventSchema: z.ZodType<TrainingEvent> = z.discriminatedUnion("type", [
     step: index,
     trainLoss: real,
     trainAccuracy: real,
-    trainDice: z.number().nullable().exactOptional(),
-    validation: evaluationSchema.exactOptional(),
-    test: evaluationSchema.exactOptional(),
+    trainDice: z.exactOptional(z.nullable(z.number())),
+    validation: z.exactOptional(evaluationSchema),
+    test: z.exactOptional(evaluationSchema),
     lr: z.array(rate),
     elapsedMs: real,
   }),
@@ -78,8 +82,8 @@ const eventSchema: z.ZodType<TrainingEvent> = z.discriminatedUnion("type", [
     step: index,
     select,
     selectedEpoch: index,
-    test: evaluationSchema.exactOptional(),
-    testLast: evaluationSchema.exactOptional(),
+    test: z.exactOptional(evaluationSchema),
+    testLast: z.exactOptional(evaluationSchema),
     elapsedMs: real,
   }),
 ]);
@@ -126,7 +130,7 @@ export interface RunInfo extends RunConfig {
 
 const anything = z.record(text, z.unknown());
 
-const runInfoSchema: z.ZodType<RunInfo> = z.object({
+const runInfoSchema: z.ZodMiniType<RunInfo> = z.object({
   format: z.literal("metalr-run"),
   version: z.literal(1),
   created: text,
@@ -137,15 +141,15 @@ const runInfoSchema: z.ZodType<RunInfo> = z.object({
     name: text,
     fingerprint: text,
     parts: z.record(text, index),
-    meta: z.object({ name: text, fingerprint: text }).exactOptional(),
+    meta: z.exactOptional(z.object({ name: text, fingerprint: text })),
   }),
   select,
   options: anything,
   groups: z.array(text),
   classes: z.array(text),
   versions: z.record(text, text),
-  command: text.exactOptional(),
-  identity: anything.exactOptional(),
+  command: z.exactOptional(text),
+  identity: z.exactOptional(anything),
 });
 
 /** Mean and sample standard deviation over folds; null where no fold has the figure, deviation null for one fold. */
@@ -187,16 +191,16 @@ export interface CrossValidationSummary {
   readonly spread: { readonly selected: EvaluationSpread; readonly last: EvaluationSpread };
 }
 
-const spread = z.object({ mean: z.number().nullable(), deviation: z.number().nullable() });
+const spread = z.object({ mean: z.nullable(z.number()), deviation: z.nullable(z.number()) });
 const evaluationSpread = z.object({
   accuracy: spread,
   balancedAccuracy: spread,
   macroAuc: spread,
-  dice: spread.exactOptional(),
+  dice: z.exactOptional(spread),
 });
-const both = z.object({ selected: evaluationSchema.nullable(), last: evaluationSchema.nullable() });
+const both = z.object({ selected: z.nullable(evaluationSchema), last: z.nullable(evaluationSchema) });
 
-const summarySchema: z.ZodType<CrossValidationSummary> = z.object({
+const summarySchema: z.ZodMiniType<CrossValidationSummary> = z.object({
   format: z.literal("metalr-summary"),
   version: z.literal(1),
   created: text,
@@ -204,7 +208,7 @@ const summarySchema: z.ZodType<CrossValidationSummary> = z.object({
   method: text,
   select,
   classes: z.array(text),
-  folds: z.array(both.extend({ name: text, folder: text, selectedEpoch: index, lastEpoch: index, elapsedMs: real })),
+  folds: z.array(z.extend(both, { name: text, folder: text, selectedEpoch: index, lastEpoch: index, elapsedMs: real })),
   pooled: both,
   spread: z.object({ selected: evaluationSpread, last: evaluationSpread }),
 });
@@ -212,7 +216,7 @@ const summarySchema: z.ZodType<CrossValidationSummary> = z.object({
 /** The event of one line, or in words why it is none. */
 export function parseEvent(line: string): { readonly event: TrainingEvent } | { readonly damage: string } {
   try {
-    const result = eventSchema.safeParse(JSON.parse(line));
+    const result = eventSchema.safeParse(JSON.parse(line), inWords);
     return result.success ? { event: result.data } : { damage: firstIssue(result.error) };
   } catch {
     return { damage: "not JSON" };
@@ -230,7 +234,7 @@ export const parseRunInfo = (json: string, path: string): RunInfo =>
 export const parseSummary = (json: string, path: string): CrossValidationSummary =>
   parseFile(summarySchema, json, path, "a cross-validation summary");
 
-function parseFile<T>(schema: z.ZodType<T>, json: string, path: string, kind: string): T {
+function parseFile<T>(schema: z.ZodMiniType<T>, json: string, path: string, kind: string): T {
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -242,13 +246,13 @@ function parseFile<T>(schema: z.ZodType<T>, json: string, path: string, kind: st
       cause,
     });
   }
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, inWords);
   if (result.success) return result.data;
   throw new FileError(path, { problem: `is not ${kind} of this version`, got: firstIssue(result.error) });
 }
 
 /** "lr.3: Invalid input: expected number, received string". */
-function firstIssue(error: z.ZodError): string {
+function firstIssue(error: z.core.$ZodError): string {
   const issue = error.issues[0];
   if (issue === undefined) return "unknown";
   return issue.path.length > 0 ? `${issue.path.join(".")}: ${issue.message}` : issue.message;

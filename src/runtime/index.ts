@@ -1,8 +1,9 @@
 /** @file What runs compiled graphs, and the stepper that keeps a training's state. */
-export { type Compiler, chooseCompiler, portableCompiler, probeBlock } from "./lowering.js";
+export { chooseCompiler, portableCompiler, probeBlock } from "./lowering.js";
 export { type OrtModule, type OrtOptions, onnxRuntimeExecutor } from "./onnxRuntime.js";
 export { type LabelledBatch, Stepper, type StepperOptions, type StepReport } from "./stepper.js";
 export {
+  type Compiler,
   type DeviceName,
   type DeviceTensor,
   deviceNames,

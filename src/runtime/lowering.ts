@@ -1,19 +1,10 @@
 /** @file Chooses the lowering for an executor: native programs for the native one, blocked where `nchwc` operators exist, portable elsewhere. */
 
 import { NCHWC } from "../compile/blocked/layout.js";
-import { compileBlocked } from "../compile/blocked.js";
 import { compilePortable } from "../compile/compile.js";
 import { Emitter } from "../compile/emitter.js";
-import type { Compiled, LoweringName } from "../compile/types.js";
-import type { Graph } from "../graph/value.js";
-import { isNativeExecutor, nativeCompiler } from "./onednn.js";
-import type { Executor } from "./types.js";
-
-/** Graph → bytes for one executor. */
-export interface Compiler {
-  readonly lowering: LoweringName;
-  compile(graph: Graph): Compiled;
-}
+import type { LoweringName } from "../compile/types.js";
+import type { Compiler, Executor } from "./types.js";
 
 export const portableCompiler: Compiler = { lowering: "portable", compile: compilePortable };
 
@@ -27,11 +18,13 @@ export function chooseCompiler(executor: Executor, wanted: LoweringName | "auto"
   // The blocked operators are the processor's: on a device every one of them would fetch its tensors from there.
   const elsewhere = (executor.device ?? "cpu") !== "cpu";
   if (wanted === "portable" || (wanted === "auto" && elsewhere)) return Promise.resolve(portableCompiler);
-  if (isNativeExecutor(executor) && wanted !== "blocked") return Promise.resolve(nativeCompiler(executor));
+  if (executor.compiler && wanted !== "blocked") return Promise.resolve(executor.compiler);
+  const { blocked } = executor;
+  if (!blocked) return Promise.resolve(portableCompiler);
   let found = chosen.get(executor);
   if (!found) {
     found = probeBlock(executor).then((block) =>
-      block === null ? portableCompiler : { lowering: "blocked", compile: (graph) => compileBlocked(graph, { block }) },
+      block === null ? portableCompiler : { lowering: "blocked", compile: (graph) => blocked(graph, { block }) },
     );
     chosen.set(executor, found);
   }

@@ -9,9 +9,9 @@ import type { Model } from "../models/types.js";
 import { reduceMean, relu } from "../ops/index.js";
 import { processorExecutor } from "../platform/node/executor.js";
 import { nodeExecutor } from "../platform/node/onnxRuntime.js";
-import { type Compiler, chooseCompiler, portableCompiler } from "./lowering.js";
+import { chooseCompiler, portableCompiler } from "./lowering.js";
 import { type LabelledBatch, Stepper } from "./stepper.js";
-import type { Executor } from "./types.js";
+import type { Compiler, Executor } from "./types.js";
 
 const executor = nodeExecutor({ threads: 1 });
 const fastest = processorExecutor("auto", 1); // the native module's where it is built

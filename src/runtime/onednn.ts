@@ -3,8 +3,7 @@ import { InternalError, RuntimeError } from "../common/errors.js";
 import { arrayTypes, bytesPerElement, formatShape, sameShape, sizeOf, type Tensor } from "../common/tensor.js";
 import type { Precision, Region } from "../compile/onednn/program.js";
 import { type CompiledNative, compileNative, isNative } from "../compile/onednn.js";
-import type { Compiled, Port } from "../compile/types.js";
-import type { Graph } from "../graph/value.js";
+import type { Port } from "../compile/types.js";
 import type { DeviceTensor, Executor, Program } from "./types.js";
 
 type Bytes = Tensor["data"];
@@ -59,17 +58,13 @@ export function nativeExecutor(module: NativeModule, options: NativeOptions): Na
     description: `oneDNN ${module.version}, ${threads} ${threads === 1 ? "thread" : "threads"}, ${precision} (with ${other.description})`,
     native: module,
     precision,
+    compiler: { lowering: "onednn", compile: (graph) => compileNative(graph, { block: module.block, precision }) },
+    ...(other.blocked && { blocked: other.blocked }),
     async load(compiled, options) {
       return isNative(compiled) ? loadNative(module, compiled, threads, other) : other.load(compiled, options);
     },
   };
 }
-
-/** The compiler for a native executor. */
-export const nativeCompiler = ({ native, precision }: NativeExecutor) => ({
-  lowering: "onednn" as const,
-  compile: (graph: Graph): Compiled => compileNative(graph, { block: native.block, precision }),
-});
 
 /** A native program that also tells where its time goes. */
 export interface TimedProgram extends Program {

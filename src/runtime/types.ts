@@ -1,6 +1,7 @@
 /** @file What runs compiled graphs, free of any engine's own types: ONNX Runtime is one executor, others may follow. */
 import type { DType, Shape, Tensor } from "../common/tensor.js";
-import type { Compiled } from "../compile/types.js";
+import type { Compiled, LoweringName } from "../compile/types.js";
+import type { Graph } from "../graph/value.js";
 
 /** Where graphs are computed, as a person chooses it; `openExecutor` of the platform turns it into an executor. */
 export const deviceNames = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml"] as const;
@@ -66,12 +67,22 @@ export interface DeviceMemory {
   write(tensors: ReadonlyMap<string, Tensor>): Promise<ReadonlyMap<string, DeviceTensor>>;
 }
 
+/** Graph → bytes for one executor. */
+export interface Compiler {
+  readonly lowering: LoweringName;
+  compile(graph: Graph): Compiled;
+}
+
 export interface Executor {
   /** For run records: "onnxruntime-node 1.30.0, cpu". */
   readonly description: string;
   /** What computes: "webgpu", "cuda", …; absent or "cpu": the processor. */
   readonly device?: string;
   load(compiled: Compiled, options?: LoadOptions): Promise<Program>;
+  /** The lowering that this executor alone runs. It brings it along, so that a page, which has no such executor, does not load it. */
+  readonly compiler?: Compiler;
+  /** The blocked lowering, where the engine may know its operators (`chooseCompiler` asks it); absent in a browser, as they are. */
+  readonly blocked?: (graph: Graph, options: { readonly block: number }) => Compiled;
   /** The device's own memory; absent where tensors cannot stay there between runs. */
   readonly memory?: DeviceMemory;
 }

@@ -1,5 +1,5 @@
 /** @file The script of the training worker: answers the requests of `trainer.ts`. It listens when it is loaded, and does nothing else by itself. */
-import { z } from "zod";
+import { z } from "zod/mini";
 import { fieldErrors, type TrainValues, trainFields } from "../cli/train/fields.js";
 import { UsageError } from "../common/errors.js";
 import { packError } from "../platform/thread-errors.js";
