@@ -9,6 +9,9 @@ import type { Evaluation } from "../training/types.js";
  */
 export type RunState = "running" | "finished" | "stopped" | "interrupted";
 
+/** What epochs are compared by: the share of images that are right, or of segmentations the mean Dice over the foreground. */
+export type FigureName = "accuracy" | "dice";
+
 /** One row of the table of runs. Rates are shares in 0 … 1; null where there is no figure (yet). */
 export interface RunSummary {
   /** Stable for a folder; letters and digits. */
@@ -33,6 +36,8 @@ export interface RunSummary {
   readonly trainLoss: number | null;
   /** How the epoch of the figures is chosen; "test" is leaky. */
   readonly select: "last" | "validation" | "test";
+  /** What every "accuracy" of this row, of its epochs and steps is; in segmentations none of them is that of voxels. */
+  readonly figure: FigureName;
   /** Best so far on validation images. */
   readonly validationAccuracy: number | null;
   /** On test images at the selected epoch, after the end. */
@@ -121,6 +126,7 @@ export interface FoldsFacts {
   readonly name: string;
   readonly method: string;
   readonly data: string;
+  readonly figure: FigureName;
   readonly select: "last" | "validation" | "test";
   readonly classes: readonly string[];
   readonly groups: readonly string[];
@@ -128,6 +134,8 @@ export interface FoldsFacts {
   /** How many folds are in the pooled figures. */
   readonly ended: number;
   readonly pooled: { readonly selected: Evaluation | null; readonly last: Evaluation | null };
+  /** Which volumes of a segmentation are in `pooled.selected`, as `ShownEvaluation.volumes`. */
+  readonly volumes: string | null;
   readonly spread: { readonly selected: EvaluationSpread; readonly last: EvaluationSpread };
   /** Whether report.html is there. */
   readonly report: boolean;
@@ -179,7 +187,7 @@ const VALUES = 65_000;
 export const bucketsFor = (groups: number): number =>
   2 * Math.round(Math.min(Math.max(VALUES / (3 + 2 * groups), 256), 2048) / 2);
 
-/** One step: [step, train loss, train accuracy, look-ahead loss, rates …, hypergradients …]; null is NaN. */
+/** One step: [step, train loss, train accuracy (or Dice: `RunSummary.figure`), look-ahead loss, rates …, hypergradients …]; null is NaN. */
 export type StepRow = readonly (number | null)[];
 
 /** The end of an epoch, without what only its last one needs. */
@@ -197,7 +205,10 @@ export interface EpochRow {
 /** Evaluations that the page shows whole, with what they are of: "test images, epoch 12 (chosen on validation images)". */
 export interface ShownEvaluation {
   readonly title: string;
+  /** Of a segmentation with the Dice of some volumes only: see `volumes`. */
   readonly evaluation: Evaluation;
+  /** Which volumes these are: "the 20 of 65 volumes with the lowest mean"; null of images with one class each. */
+  readonly volumes: string | null;
 }
 
 /** Everything of one run but its curves. */

@@ -24,6 +24,7 @@ const run = (name: string, more: Partial<RunSummary> = {}): RunSummary => ({
   imagesPerSecond: 100,
   trainLoss: 0.5,
   select: "validation",
+  figure: "accuracy",
   validationAccuracy: null,
   testAccuracy: null,
   testAuc: null,

@@ -5,7 +5,9 @@ import type { FileSystem } from "../../platform/types.js";
 import { runFiles } from "../../records/files.js";
 import { readRun } from "../../records/read.js";
 import { type FoldResult, readPredictions, summarise } from "../../records/summary.js";
+import type { Evaluation } from "../../training/types.js";
 import type { FoldFacts, FoldsFacts } from "../protocol.js";
+import { figureNameOf, listed } from "./figure.js";
 import type { RunStore } from "./store.js";
 
 /** @returns null where there is no such cross-validation (any more) */
@@ -27,14 +29,15 @@ export async function foldsFacts(files: FileSystem, store: RunStore, id: string)
     };
     all.push(fold);
     const [figures] = summarise("", [fold], "").folds;
+    const plain = (e: Evaluation | null | undefined) => listed(e ?? null).evaluation;
     folds.push({
       id: summary.id,
       name: basename(folder),
       state: summary.state,
       selectedEpoch: figures?.selectedEpoch ?? 0,
       lastEpoch: figures?.lastEpoch ?? record.epoch,
-      selected: figures?.selected ?? null,
-      last: figures?.last ?? null,
+      selected: plain(figures?.selected),
+      last: plain(figures?.last),
       validationAccuracy: summary.validationAccuracy,
       elapsedMs: summary.elapsedMs,
       lastLr: record.lastLr,
@@ -44,18 +47,21 @@ export async function foldsFacts(files: FileSystem, store: RunStore, id: string)
   const { pooled, spread } = summarise("", ended, "");
   const info = all[0]?.record.info;
   if (info === undefined) return null;
+  const selected = listed(pooled.selected);
   const report = await stat(join(found.folder, runFiles.report)).catch(() => null);
   return {
     id,
     name: found.name,
     method: info.method,
     data: info.data.name,
+    figure: figureNameOf(info),
     select: info.select,
     classes: info.classes,
     groups: info.groups,
     folds,
     ended: ended.length,
-    pooled,
+    pooled: { selected: selected.evaluation, last: listed(pooled.last).evaluation },
+    volumes: selected.volumes,
     spread,
     report: report?.isFile() === true,
   };

@@ -4,6 +4,7 @@ import { runFiles } from "../../records/files.js";
 import { parseEvent, type RunInfo } from "../../records/schema.js";
 import type { EndEvent, EpochEvent, StartEvent, StepEvent } from "../../training/types.js";
 import type { RunState, RunSummary } from "../protocol.js";
+import { figureIn, figureNameOf } from "./figure.js";
 import { GrowingFile } from "./lines.js";
 
 /** Most of a log that is read for the table. */
@@ -99,8 +100,8 @@ export class Glance {
       } else if (event.type === "step") this.takeStep(event);
       else if (event.type === "epoch") {
         seen.epoch = event;
-        const accuracy = known(event.validation?.accuracy);
-        if (accuracy !== null) seen.bestValidation = Math.max(seen.bestValidation ?? 0, accuracy);
+        const figure = figureIn(event.validation);
+        if (figure !== null) seen.bestValidation = Math.max(seen.bestValidation ?? 0, figure);
       } else if (event.type === "end") seen.end = event;
     }
   }
@@ -151,9 +152,10 @@ export class Glance {
       imagesPerSecond: known(pace?.speed),
       trainLoss: known(epoch?.trainLoss ?? step?.trainLoss),
       select: info.select,
+      figure: figureNameOf(info),
       validationAccuracy: seen.bestValidation,
-      testAccuracy: known(end?.test?.accuracy),
-      testAuc: known(end?.test?.macroAuc),
+      testAccuracy: figureIn(end?.test),
+      testAuc: end?.test?.dice ? null : known(end?.test?.macroAuc),
       sparks: this.sparks(),
       ours,
       folds: this.folds,

@@ -9,12 +9,14 @@ import type { EpochEvent, StepEvent } from "../../training/types.js";
 import {
   bucketsFor,
   type EpochRow,
+  type FigureName,
   type RunFacts,
   type RunMessage,
   type RunSummary,
   type ShownEvaluation,
   type StepRow,
 } from "../protocol.js";
+import { figureIn, figureNameOf, inFigure, listed } from "./figure.js";
 import { GrowingFile } from "./lines.js";
 
 /** More new steps than these at once are sent as whole curves. */
@@ -51,9 +53,9 @@ const epochRow = (e: EpochEvent): EpochRow => ({
   trainLoss: short(e.trainLoss),
   trainAccuracy: short(e.trainAccuracy),
   validationLoss: short(e.validation?.loss),
-  validationAccuracy: short(e.validation?.accuracy),
+  validationAccuracy: short(figureIn(e.validation)),
   testLoss: short(e.test?.loss),
-  testAccuracy: short(e.test?.accuracy),
+  testAccuracy: short(figureIn(e.test)),
 });
 
 /** Follows one run folder for as many pages as look at it. */
@@ -62,12 +64,14 @@ export class LiveRun {
   private builder: RunBuilder;
   private fresh: StepEvent[] = [];
   private restarted = true;
+  private readonly figure: FigureName;
 
   constructor(
     readonly folder: string,
     readonly info: RunInfo,
   ) {
     this.log = new GrowingFile(join(folder, runFiles.events));
+    this.figure = figureNameOf(info);
     this.builder = new RunBuilder(info, bucketsFor(info.groups.length) / 2);
   }
 
@@ -83,8 +87,9 @@ export class LiveRun {
         for (const line of lines) {
           const parsed = parseEvent(line);
           if (!("event" in parsed)) continue;
-          this.builder.add(parsed.event);
-          if (parsed.event.type === "step" && this.fresh.length <= MANY) this.fresh.push(parsed.event);
+          const event = inFigure(parsed.event, this.figure);
+          this.builder.add(event);
+          if (event.type === "step" && this.fresh.length <= MANY) this.fresh.push(event);
         }
       },
     );
@@ -151,13 +156,13 @@ function shownOf(record: RunRecord): ShownEvaluation | null {
   if (headline?.selected) {
     return {
       title: `Test images, epoch ${headline.epoch} (${choiceInWords(record.info.select)})`,
-      evaluation: headline.selected,
+      ...listed(headline.selected),
     };
   }
   const last = record.epochs.findLast((e) => e.validation !== undefined || e.test !== undefined);
   const evaluation = last?.validation ?? last?.test;
   if (last === undefined || evaluation === undefined) return null;
-  return { title: `${last.validation ? "Validation" : "Test"} images, epoch ${last.epoch}`, evaluation };
+  return { title: `${last.validation ? "Validation" : "Test"} images, epoch ${last.epoch}`, ...listed(evaluation) };
 }
 
 const boundsOf = (value: unknown): readonly [number, number] | null => {
@@ -190,7 +195,7 @@ function configurationOf(info: RunInfo): RunFacts["configuration"] {
       heading: "Data",
       lines: [
         ["file", info.data.name],
-        ["images", parts.join(", ")],
+        [figureNameOf(info) === "dice" ? "volumes" : "images", parts.join(", ")],
         ["classes", info.classes.join(", ")],
         ["fingerprint", info.data.fingerprint],
       ],

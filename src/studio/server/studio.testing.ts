@@ -8,7 +8,8 @@ import { nodeFiles } from "../../platform/node/files.js";
 import { nodePlatform } from "../../platform/node/index.js";
 import { formatEvent, type RunConfig } from "../../records/schema.js";
 import { type SyntheticOptions, syntheticConfig, syntheticEvents } from "../../records/synthetic.testing.js";
-import type { TrainingEvent } from "../../training/types.js";
+import { figuresOf } from "../../training/dice.js";
+import type { Evaluation, TrainingEvent } from "../../training/types.js";
 import { type Studio, type StudioOptions, startStudio } from "./index.js";
 
 /** run.json of a made-up run. */
@@ -35,6 +36,33 @@ export function writeRun(
       .join(""),
   );
   return events;
+}
+
+/**
+ * A made-up run of a segmentation: the voxels of its evaluations are nearly all right, its Dice are not. Of `volumes` test volumes the k-th
+ * (k = 0, 1, …) has (k + 1) / (volumes + 1) in either foreground class.
+ */
+export function writeSegmentation(folder: string, { volumes = 3, seed = 0 } = {}): void {
+  const of = (e: Evaluation, shift = 0): Evaluation => {
+    const each = Array.from({ length: volumes }, (_, k) => {
+      const dice = (k + 1) / (volumes + 1) - shift;
+      return { name: `scan_${k + 1}`, dice: [0.99, dice, dice] };
+    });
+    return { ...e, accuracy: 0.97, macroAuc: null, dice: figuresOf(each, 3) };
+  };
+  const options = { ...syntheticConfig().options, loss: "dice+cross-entropy" };
+  const classes = ["background", "anterior", "posterior"];
+  const events = writeRun(folder, { seed, config: { options, classes } });
+  const changed = events.map((event): TrainingEvent => {
+    if (event.type === "step") return { ...event, trainAccuracy: 0.96, trainDice: 0.4 };
+    if (event.type === "epoch") {
+      const validation = event.validation && of(event.validation, 0.1);
+      return { ...event, trainAccuracy: 0.96, trainDice: 0.45, ...(validation && { validation }) };
+    }
+    if (event.type !== "end" || !event.test || !event.testLast) return event;
+    return { ...event, test: of(event.test), testLast: of(event.testLast, 0.05) };
+  });
+  writeFileSync(join(folder, "events.jsonl"), changed.map(formatEvent).join(""));
 }
 
 export const append = (folder: string, events: readonly TrainingEvent[]): void =>

@@ -1,11 +1,12 @@
 /** @file Several runs in the same plots, and their figures beside each other. */
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { formatDuration, formatNumber, formatRate, withSuperscript } from "../../../records/format.js";
+import type { RunSummary } from "../../protocol.js";
 import { address } from "../api.js";
 import { type Followed, useRuns } from "../follow.js";
 import { Chart, type Line } from "../parts/chart.js";
 import { plain, positive } from "../parts/series.js";
-import { percent, Scroll, State } from "../parts/words.js";
+import { figures, Scroll, State } from "../parts/words.js";
 import { linkTo } from "../route.js";
 import type { Mode } from "../theme.js";
 
@@ -24,6 +25,10 @@ export function ComparePage({ ids, mode }: { ids: readonly string[]; mode: Mode 
   useEffect(() => {
     document.title = "Compare – metalr studio";
   }, []);
+  const kinds = new Set(runs.map((r) => r.facts.summary.figure));
+  // Shares of images and Dice are both of 0 to 1, but not the same: the axis is a plain number where both are there.
+  const shown = figures[kinds.has("dice") ? "dice" : "accuracy"];
+  const name = [...kinds].map((k) => figures[k].noun).join(" or ") || "accuracy";
   // Folds of one cross-validation share a colour where several are compared.
   const families = [...new Set(runs.map(familyOf))];
   const byFamily = families.length > 1 && families.length < runs.length;
@@ -61,14 +66,14 @@ export function ComparePage({ ids, mode }: { ids: readonly string[]; mode: Mode 
       <Figures runs={runs} ink={ink} />
       <div class="charts">
         <Chart
-          title="Validation accuracy"
+          title={`Validation ${name}`}
           x={accuracy.x}
           xName="epoch"
           lines={lines(accuracy.rows, { points: true })}
           mode={mode}
           range={[null, 1]}
-          format={(v) => percent(v)}
-          formatAxis={(v) => `${Math.round(100 * v)} %`}
+          format={(v) => shown.of(v)}
+          formatAxis={shown.axis}
         />
         <Chart
           title="Training loss"
@@ -123,12 +128,17 @@ function overlay(
 }
 
 function Figures({ runs, ink }: { runs: readonly Followed[]; ink: (i: number) => string }) {
+  const kinds = new Set(runs.map((r) => r.facts.summary.figure));
+  // Accuracy and Dice do not compete.
   const best = (value: (r: Followed) => number | null) =>
-    Math.max(...runs.map((r) => value(r) ?? Number.NEGATIVE_INFINITY));
+    kinds.size > 1 ? null : Math.max(...runs.map((r) => value(r) ?? Number.NEGATIVE_INFINITY));
   const [validation, test] = [
     best((r) => r.facts.summary.validationAccuracy),
     best((r) => r.facts.summary.testAccuracy),
   ];
+  const noun = kinds.size === 1 && kinds.has("dice") ? " Dice" : "";
+  const write = ({ figure }: RunSummary, x: number | null) =>
+    `${figures[figure].of(x)}${kinds.size > 1 && figure === "dice" && x !== null ? " Dice" : ""}`;
   return (
     <Scroll name="Figures" more="card flush">
       <table class="figures compared">
@@ -139,9 +149,9 @@ function Figures({ runs, ink }: { runs: readonly Followed[]; ink: (i: number) =>
             <th scope="col">method</th>
             <th scope="col">epoch</th>
             <th scope="col">training loss</th>
-            <th scope="col">validation (best)</th>
-            <th scope="col">test</th>
-            <th scope="col">AUC</th>
+            <th scope="col">validation{noun} (best)</th>
+            <th scope="col">test{noun}</th>
+            {noun === "" ? <th scope="col">AUC</th> : null}
             <th scope="col">time</th>
           </tr>
         </thead>
@@ -159,12 +169,12 @@ function Figures({ runs, ink }: { runs: readonly Followed[]; ink: (i: number) =>
                 {s.epoch}/{s.epochs}
               </td>
               <td>{formatNumber(s.trainLoss)}</td>
-              <td class={s.validationAccuracy === validation ? "best" : ""}>{percent(s.validationAccuracy)}</td>
+              <td class={s.validationAccuracy === validation ? "best" : ""}>{write(s, s.validationAccuracy)}</td>
               <td class={s.testAccuracy === test ? "best" : ""}>
-                {percent(s.testAccuracy)}
+                {write(s, s.testAccuracy)}
                 {s.select === "test" ? " (leaky)" : ""}
               </td>
-              <td>{formatNumber(s.testAuc)}</td>
+              {noun === "" ? <td>{formatNumber(s.testAuc)}</td> : null}
               <td>{formatDuration(s.elapsedMs)}</td>
             </tr>
           ))}

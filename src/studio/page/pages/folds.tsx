@@ -15,8 +15,9 @@ import { address, get, post } from "../api.js";
 import type { List } from "../list.js";
 import { Confusion } from "../parts/confusion.js";
 import { Delete } from "../parts/delete.js";
+import { Dice, WorstVolumes } from "../parts/dice.js";
 import { Jobs } from "../parts/jobs.js";
-import { Progress, percent, Scroll, State, Tile } from "../parts/words.js";
+import { figures, Progress, percent, Scroll, State, Tile } from "../parts/words.js";
 import { linkTo } from "../route.js";
 import { rowsOf, type TableRow } from "../table.js";
 import type { Mode } from "../theme.js";
@@ -118,12 +119,19 @@ export function FoldsPage({ id, list, mode }: { id: string; list: List; mode: Mo
 
 const plusMinus = ({ mean, deviation }: Spread): string =>
   mean === null ? NONE : `${percent(mean)}${deviation === null ? "" : ` ± ${(100 * deviation).toFixed(1)}`}`;
+const dicePlusMinus = (spread: Spread | undefined): string =>
+  spread?.mean == null
+    ? NONE
+    : `${formatShare(spread.mean)}${spread.deviation === null ? "" : ` ± ${formatShare(spread.deviation)}`}`;
 
 function Facts({ facts, row, mode }: { facts: FoldsFacts; row: TableRow; mode: Mode }) {
-  const { pooled, spread, select, folds, ended } = facts;
+  const { pooled, spread, select, folds, ended, figure, volumes } = facts;
   const leaky = select === "test" ? " (leaky)" : "";
   const images = pooled.selected ? `${pooled.selected.count} test images` : "after the first fold";
+  const dice = figure === "dice";
   const title = `All test images of ${ended} of ${folds.length} folds, epoch of each ${chosen[select]}`;
+  const shown = pooled.selected === null ? null : { title, evaluation: pooled.selected, volumes };
+  const waits = "After the first fold has ended.";
   return (
     <>
       <section class="card" aria-label="All folds together">
@@ -131,17 +139,30 @@ function Facts({ facts, row, mode }: { facts: FoldsFacts; row: TableRow; mode: M
           <Progress run={row} />
         </div>
         <dl class="tiles">
-          <Tile name={`Accuracy, pooled${leaky}`} note={images}>
-            {percent(pooled.selected?.accuracy)}
-          </Tile>
-          <Tile name={`Balanced, pooled${leaky}`}>{percent(pooled.selected?.balancedAccuracy)}</Tile>
-          <Tile name={`Macro AUC, pooled${leaky}`}>{formatShare(pooled.selected?.macroAuc)}</Tile>
-          <Tile name="Accuracy, mean of folds" note="± standard deviation">
-            {plusMinus(spread.selected.accuracy)}
-          </Tile>
+          {dice ? (
+            <>
+              <Tile name={`Mean Dice, all volumes${leaky}`} note={pooled.selected ? (volumes ?? "") : images}>
+                {formatShare(pooled.selected?.dice?.mean)}
+              </Tile>
+              <Tile name="Mean Dice, mean of folds" note="± standard deviation">
+                {dicePlusMinus(spread.selected.dice)}
+              </Tile>
+            </>
+          ) : (
+            <>
+              <Tile name={`Accuracy, pooled${leaky}`} note={images}>
+                {percent(pooled.selected?.accuracy)}
+              </Tile>
+              <Tile name={`Balanced, pooled${leaky}`}>{percent(pooled.selected?.balancedAccuracy)}</Tile>
+              <Tile name={`Macro AUC, pooled${leaky}`}>{formatShare(pooled.selected?.macroAuc)}</Tile>
+              <Tile name="Accuracy, mean of folds" note="± standard deviation">
+                {plusMinus(spread.selected.accuracy)}
+              </Tile>
+            </>
+          )}
           {select === "last" ? null : (
-            <Tile name="Last epochs, pooled" note="accuracy">
-              {percent(pooled.last?.accuracy)}
+            <Tile name="Last epochs, pooled" note={figures[figure].noun}>
+              {dice ? formatShare(pooled.last?.dice?.mean) : percent(pooled.last?.accuracy)}
             </Tile>
           )}
           <Tile name="Time, all folds">{formatDuration(folds.reduce((sum, f) => sum + f.elapsedMs, 0))}</Tile>
@@ -149,25 +170,40 @@ function Facts({ facts, row, mode }: { facts: FoldsFacts; row: TableRow; mode: M
       </section>
       <FoldTable facts={facts} />
       <div class="charts">
-        <Confusion
-          shown={pooled.selected === null ? null : { title, evaluation: pooled.selected }}
-          classes={facts.classes}
-          mode={mode}
-          waits="After the first fold has ended."
-        />
+        {dice ? (
+          <Dice shown={shown} classes={facts.classes} waits={waits} />
+        ) : (
+          <Confusion shown={shown} classes={facts.classes} mode={mode} waits={waits} />
+        )}
         <Rates facts={facts} />
       </div>
+      <WorstVolumes shown={shown} classes={facts.classes} />
     </>
   );
 }
 
-function FoldTable({ facts: { folds, pooled, spread, select } }: { facts: FoldsFacts }) {
-  const figures = (e: Evaluation | null) => [
-    percent(e?.accuracy),
-    percent(e?.balancedAccuracy),
-    formatShare(e?.macroAuc),
-    formatNumber(e?.loss),
-  ];
+function FoldTable({ facts: { folds, pooled, spread, select, figure, classes } }: { facts: FoldsFacts }) {
+  // The columns of test images: their names, their values, their spread over the folds.
+  const columns: readonly { name: string; of: (e: Evaluation | null) => string; spread: string }[] =
+    figure === "dice"
+      ? [
+          { name: "mean Dice", of: (e) => formatShare(e?.dice?.mean), spread: dicePlusMinus(spread.selected.dice) },
+          ...classes.slice(1).map((name, c) => ({
+            name,
+            of: (e: Evaluation | null) => formatShare(e?.dice?.perClass[c + 1]),
+            spread: "",
+          })),
+        ]
+      : [
+          { name: "accuracy", of: (e) => percent(e?.accuracy), spread: plusMinus(spread.selected.accuracy) },
+          {
+            name: "balanced",
+            of: (e) => percent(e?.balancedAccuracy),
+            spread: plusMinus(spread.selected.balancedAccuracy),
+          },
+          { name: "AUC", of: (e) => formatShare(e?.macroAuc), spread: formatShare(spread.selected.macroAuc.mean) },
+        ];
+  const test = [...columns, { name: "loss", of: (e: Evaluation | null) => formatNumber(e?.loss), spread: "" }];
   return (
     <section class="card">
       <h2>Folds</h2>
@@ -176,7 +212,7 @@ function FoldTable({ facts: { folds, pooled, spread, select } }: { facts: FoldsF
         <table class="figures folds">
           <thead>
             <tr>
-              {["fold", "state", "epoch", "validation", "accuracy", "balanced", "AUC", "loss", "time"].map((name) => (
+              {["fold", "state", "epoch", "validation", ...test.map((c) => c.name), "time"].map((name) => (
                 <th scope="col" key={name}>
                   {name}
                 </th>
@@ -193,9 +229,9 @@ function FoldTable({ facts: { folds, pooled, spread, select } }: { facts: FoldsF
                   <State state={f.state} />
                 </td>
                 <td>{f.selectedEpoch > 0 ? `${f.selectedEpoch} of ${f.lastEpoch}` : f.lastEpoch}</td>
-                <td>{percent(f.validationAccuracy)}</td>
-                {figures(f.selected).map((text, k) => (
-                  <td key={k}>{text}</td>
+                <td>{figures[figure].of(f.validationAccuracy)}</td>
+                {test.map((c) => (
+                  <td key={c.name}>{c.of(f.selected)}</td>
                 ))}
                 <td>{formatDuration(f.elapsedMs)}</td>
               </tr>
@@ -203,16 +239,16 @@ function FoldTable({ facts: { folds, pooled, spread, select } }: { facts: FoldsF
             <tr>
               <th scope="row">mean ± sd</th>
               <td colSpan={3} />
-              <td>{plusMinus(spread.selected.accuracy)}</td>
-              <td>{plusMinus(spread.selected.balancedAccuracy)}</td>
-              <td>{formatShare(spread.selected.macroAuc.mean)}</td>
-              <td colSpan={2} />
+              {test.map((c) => (
+                <td key={c.name}>{c.spread}</td>
+              ))}
+              <td />
             </tr>
             <tr>
               <th scope="row">pooled</th>
               <td colSpan={3} />
-              {figures(pooled.selected).map((text, k) => (
-                <td key={k}>{text}</td>
+              {test.map((c) => (
+                <td key={c.name}>{c.of(pooled.selected)}</td>
               ))}
               <td />
             </tr>

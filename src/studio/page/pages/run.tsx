@@ -1,4 +1,4 @@
-/** @file One run, live: rates by layer, hypergradients, loss, accuracy, pace, confusion matrix; stop and resume. */
+/** @file One run, live: rates by layer, hypergradients, loss, accuracy or Dice, pace, confusion matrix; stop and resume. */
 import { useEffect, useMemo, useState } from "preact/hooks";
 import {
   formatCount,
@@ -17,9 +17,10 @@ import type { List } from "../list.js";
 import { Chart, type Line } from "../parts/chart.js";
 import { Confusion } from "../parts/confusion.js";
 import { Delete } from "../parts/delete.js";
+import { Dice, WorstVolumes } from "../parts/dice.js";
 import { Jobs } from "../parts/jobs.js";
 import { atEpochs, plain, positive, runningMean, some } from "../parts/series.js";
-import { Progress, percent, Scroll, State, Tile } from "../parts/words.js";
+import { figures, Progress, Scroll, State, Tile } from "../parts/words.js";
 import { Worst } from "../parts/worst.js";
 import { linkTo } from "../route.js";
 import type { Mode } from "../theme.js";
@@ -100,7 +101,11 @@ export function RunPage({ id, list, mode }: { id: string; list: List; mode: Mode
       {followed === undefined ? null : (
         <>
           <Tables facts={followed.facts} mode={mode} />
-          <Worst id={id} classes={followed.facts.classes} version={versionOf(followed.facts)} />
+          {followed.facts.summary.figure === "dice" ? (
+            <WorstVolumes shown={followed.facts.shown} classes={followed.facts.classes} />
+          ) : (
+            <Worst id={id} classes={followed.facts.classes} version={versionOf(followed.facts)} />
+          )}
           <Configuration facts={followed.facts} />
         </>
       )}
@@ -114,6 +119,7 @@ const versionOf = ({ summary, epochs }: RunFacts): string => `${epochs.at(-1)?.e
 function Tiles({ run, facts }: { run: RunSummary | undefined; facts: RunFacts | undefined }) {
   const epoch = facts?.epochs.at(-1);
   const leaky = run?.select === "test";
+  const { noun, of } = figures[run?.figure ?? "accuracy"];
   return (
     <section class="card" aria-label="How it stands">
       <div class="bar">
@@ -128,19 +134,21 @@ function Tiles({ run, facts }: { run: RunSummary | undefined; facts: RunFacts | 
         </Tile>
         <Tile name="Time left">{run?.leftMs == null ? NONE : formatDuration(run.leftMs)}</Tile>
         <Tile name="Time so far">{run ? formatDuration(run.elapsedMs) : NONE}</Tile>
-        <Tile name="Images/s">{run?.imagesPerSecond == null ? NONE : formatNumber(run.imagesPerSecond)}</Tile>
+        <Tile name={run?.figure === "dice" ? "Patches/s" : "Images/s"}>
+          {run?.imagesPerSecond == null ? NONE : formatNumber(run.imagesPerSecond)}
+        </Tile>
         <Tile name="Training loss">{formatNumber(run?.trainLoss)}</Tile>
         <Tile
-          name="Validation accuracy"
-          note={epoch?.validationAccuracy == null ? undefined : `best ${percent(run?.validationAccuracy)}`}
+          name={`Validation ${noun}`}
+          note={epoch?.validationAccuracy == null ? undefined : `best ${of(run?.validationAccuracy)}`}
         >
-          {percent(epoch?.validationAccuracy)}
+          {of(epoch?.validationAccuracy)}
         </Tile>
         <Tile
-          name={leaky ? "Test accuracy (leaky)" : "Test accuracy"}
+          name={`Test ${noun}${leaky ? " (leaky)" : ""}`}
           note={run?.testAuc == null ? undefined : `AUC ${formatNumber(run.testAuc)}`}
         >
-          {percent(run?.testAccuracy)}
+          {of(run?.testAccuracy)}
         </Tile>
       </dl>
     </section>
@@ -159,6 +167,7 @@ function Charts({ followed, mode }: { followed: Followed | undefined; mode: Mode
   const groups = followed?.facts.groups ?? [];
   const epochs = followed?.facts.epochs ?? [];
   const d = groups.length;
+  const figure = figures[followed?.facts.summary.figure ?? "accuracy"];
   const colors = useMemo(() => rampOf(Math.max(d, 1)).map((ink) => ink[mode]), [d, mode]);
   const x = useMemo(() => Array.from(curves.steps), [curves]);
   const shared = { x, mode, sync: "run" } as const;
@@ -212,11 +221,11 @@ function Charts({ followed, mode }: { followed: Followed | undefined; mode: Mode
       <Chart {...shared} title="Loss" lines={losses} range={[0, null]} format={compact} formatAxis={axisNumber} />
       <Chart
         {...shared}
-        title="Accuracy"
+        title={figure.title}
         lines={accuracies}
         range={[0, 1]}
-        format={(v) => percent(v)}
-        formatAxis={(v) => `${Math.round(100 * v)} %`}
+        format={(v) => figure.of(v)}
+        formatAxis={figure.axis}
       />
       {hasHyper || followed === undefined ? (
         <Chart
@@ -252,7 +261,11 @@ function Tables({ facts, mode }: { facts: RunFacts; mode: Mode }) {
         </section>
       )}
       <div class="charts">
-        <Confusion shown={facts.shown} classes={facts.classes} mode={mode} />
+        {facts.summary.figure === "dice" ? (
+          <Dice shown={facts.shown} classes={facts.classes} />
+        ) : (
+          <Confusion shown={facts.shown} classes={facts.classes} mode={mode} />
+        )}
         <section class="card">
           <h2>Rate of each layer group</h2>
           <Scroll name="Rates">

@@ -5,7 +5,7 @@ import type { ComparisonSummary, RunState } from "../../protocol.js";
 import type { List } from "../list.js";
 import { Jobs } from "../parts/jobs.js";
 import { Spark } from "../parts/spark.js";
-import { Ago, Progress, percent, State } from "../parts/words.js";
+import { Ago, figures, Progress, State } from "../parts/words.js";
 import { linkTo } from "../route.js";
 import { fits, type Key, rowsOf, sorted, type TableRow } from "../table.js";
 import type { Mode } from "../theme.js";
@@ -184,6 +184,14 @@ function Comparisons({ all, words, now }: { all: readonly ComparisonSummary[]; w
   );
 }
 
+/** Accuracy is what everybody expects; of Dice it is said. */
+const Figure = ({ of, run }: { of: number | null; run: TableRow }) => (
+  <>
+    {figures[run.figure].of(of)}
+    {run.figure === "dice" && of !== null ? <small>Dice</small> : null}
+  </>
+);
+
 function Row({
   run,
   now,
@@ -226,10 +234,10 @@ function Row({
         {formatNumber(run.trainLoss)}
       </td>
       <td data-name="Validation" class="number">
-        {percent(run.validationAccuracy)}
+        <Figure of={run.validationAccuracy} run={run} />
       </td>
       <td data-name="Test" class="number">
-        {percent(run.testAccuracy)}
+        <Figure of={run.testAccuracy} run={run} />
         {run.select === "test" ? <small>leaky</small> : null}
       </td>
       <td data-name="Time" class="number">

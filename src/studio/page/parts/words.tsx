@@ -1,7 +1,7 @@
 /** @file Small pieces that every page uses: the state of a run, tiles of figures, progress, numbers in words. */
 import type { ComponentChildren } from "preact";
-import { formatCount, NONE } from "../../../records/format.js";
-import type { RunState, RunSummary } from "../../protocol.js";
+import { formatCount, formatShare, NONE } from "../../../records/format.js";
+import type { FigureName, RunState, RunSummary } from "../../protocol.js";
 
 const signs: Readonly<Record<RunState, string>> = { running: "●", finished: "✓", stopped: "❚❚", interrupted: "✕" };
 
@@ -14,6 +14,17 @@ export const State = ({ state }: { state: RunState }) => (
 
 export const percent = (x: number | null | undefined, digits = 1): string =>
   x === null || x === undefined || Number.isNaN(x) ? NONE : `${(100 * x).toFixed(digits)} %`;
+
+/** How a figure is called and written: "accuracy" in percent, "Dice" as a number below 1. */
+export const figures: Readonly<
+  Record<
+    FigureName,
+    { readonly title: string; readonly noun: string; readonly of: typeof percent; readonly axis: (v: number) => string }
+  >
+> = {
+  accuracy: { title: "Accuracy", noun: "accuracy", of: percent, axis: (v) => `${Math.round(100 * v)} %` },
+  dice: { title: "Mean Dice", noun: "Dice", of: (x) => formatShare(x), axis: (v) => String(Number(v.toPrecision(3))) },
+};
 
 export const Tile = ({
   name,

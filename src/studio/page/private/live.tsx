@@ -35,10 +35,13 @@ function shownOf({ epochs, end }: Live): ShownEvaluation | null {
     return {
       title: `test images, epoch ${end.selectedEpoch} (${choiceInWords(end.select)})`,
       evaluation: end.test,
+      volumes: null,
     };
   }
   const last = epochs.findLast((e) => e.validation !== undefined);
-  return last?.validation ? { title: `validation images, epoch ${last.epoch}`, evaluation: last.validation } : null;
+  return last?.validation
+    ? { title: `validation images, epoch ${last.epoch}`, evaluation: last.validation, volumes: null }
+    : null;
 }
 
 const rate = (v: number | null | undefined) => withSuperscript(formatRate(v ?? Number.NaN));
