@@ -116,7 +116,7 @@ test.each([
   expect(existsSync(folder)).toBe(false);
 });
 
-test("compare says that it is for images of one class", async () => {
+test("compare says that it is for images of one class, and leaves nothing behind", async () => {
   const { code, err } = await run([
     "compare",
     "-d",
@@ -130,4 +130,5 @@ test("compare says that it is for images of one class", async () => {
   ]);
   expect(code).toBeGreaterThan(0);
   expect(err).toContain("has a class for every voxel or pixel, and compare is for images of one class yet");
+  expect(existsSync(at("compare"))).toBe(false);
 });

@@ -12,7 +12,7 @@ import { openCells } from "../compare/cells.js";
 import { testElsewhere } from "../compare/external.js";
 import { type CompareFlags, compareFlags, referenceOf } from "../compare/flags.js";
 import { CompareProgress } from "../compare/progress.js";
-import { checkFingerprints, checkProtocol } from "../compare/protocol.js";
+import { openProtocol } from "../compare/protocol.js";
 import { Trainers } from "../compare/trainers.js";
 import { exitCodes } from "../exit-codes.js";
 import { executorOf } from "../speed.js";
@@ -65,7 +65,7 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
   const names = paths.map(nameOf); // two of one name are refused by `runComparison`
   const folder =
     given.out ?? `runs/${context.now().toISOString().slice(0, 16).replace("T", "-").replace(":", "")}-compare`;
-  await checkProtocol(platform.files, folder, {
+  const protocol = await openProtocol(platform.files, folder, {
     // What a method's options come to, defaults included: a comparison of other numbers is another one.
     methods: Object.fromEntries(specs.map((s) => [s.text, methodFor(s, { ...given, ...noOwn }).options])),
     ...Object.fromEntries(Object.entries(given).filter(([key, v]) => v !== undefined && !free.has(key))),
@@ -92,12 +92,13 @@ async function compareOn(context: Context, paths: readonly string[], given: Comp
         leaks.push(...opened.plan.leaks.map((leak) => `${name}: ${leak}.`));
         try {
           for (const note of opened.plan.notes) progress.note(note);
-          await checkFingerprints(platform.files, folder, name, opened.fingerprints);
+          protocol.note(name, opened.fingerprints);
+          leaks.push(...(await notElsewhere(context, given, name, opened.plan.dataset)));
+          if (name === names.at(-1)) await protocol.save();
         } catch (error) {
           await opened.close();
           throw error;
         }
-        leaks.push(...(await notElsewhere(context, given, name, opened.plan.dataset)));
         return { ...opened, splits: opened.plan.splits.map((s) => s.name) };
       },
       begin({ of, finished: before, waiting }) {

@@ -6,15 +6,27 @@ import { join } from "../../records/files.js";
 /** Beside comparison.json. */
 export const protocolFile = "compare.json";
 
+/** What a comparison's folder is of. */
+export interface Protocol {
+  /**
+   * Notes what a data set's trainings are made from; a comparison that goes on must be made from the same, whatever its files are called.
+   * @param fingerprints of the data, of the images that judge the learning rates, of the weights
+   * @throws {UsageError} one of them was another before
+   */
+  note(data: string, fingerprints: Readonly<Record<string, string>>): void;
+  /** Writes it: once all data sets were opened, so that a comparison that is refused leaves nothing behind. */
+  save(): Promise<void>;
+}
+
 /**
- * Writes what the folder is of; where it holds a comparison already, that one is continued. Methods may be added.
+ * Says what the folder is of; where it holds a comparison already, that one is continued. Methods may be added. Nothing is written yet.
  * @throws {UsageError} the folder is of a comparison with other options
  */
-export async function checkProtocol(
+export async function openProtocol(
   files: FileSystem,
   folder: string,
   protocol: Readonly<Record<string, unknown>> & { readonly methods: Readonly<Record<string, unknown>> },
-): Promise<void> {
+): Promise<Protocol> {
   const path = join(folder, protocolFile);
   const now = JSON.parse(JSON.stringify(protocol)) as Record<string, unknown>; // an object stays one
   if ((await files.kind(path)) === "file") {
@@ -30,25 +42,26 @@ export async function checkProtocol(
     }
     now["methods"] = methods;
   }
-  await files.makeFolder(folder);
-  await files.writeAtomic(path, `${JSON.stringify(now, null, 2)}\n`);
+  return {
+    note(data, fingerprints) {
+      const known = asObject(now["fingerprints"]);
+      const before = asObject(known[data]);
+      checkFingerprints(folder, data, before, fingerprints);
+      now["fingerprints"] = { ...known, [data]: { ...before, ...fingerprints } };
+    },
+    async save() {
+      await files.makeFolder(folder);
+      await files.writeAtomic(path, `${JSON.stringify(now, null, 2)}\n`);
+    },
+  };
 }
 
-/**
- * Notes what a data set's trainings are made from; a comparison that goes on must be made from the same, whatever its files are called.
- * @param fingerprints of the data, of the images that judge the learning rates, of the weights
- * @throws {UsageError} one of them was another before
- */
-export async function checkFingerprints(
-  files: FileSystem,
+function checkFingerprints(
   folder: string,
   data: string,
+  before: Readonly<Record<string, unknown>>,
   fingerprints: Readonly<Record<string, string>>,
-): Promise<void> {
-  const path = join(folder, protocolFile);
-  const protocol = await readObject(files, path);
-  const known = asObject(protocol["fingerprints"]);
-  const before = asObject(known[data]);
+): void {
   const names: Readonly<Record<string, string>> = {
     data: `the data set ${data}`,
     metaData: "the data that judge the learning rates",
@@ -63,8 +76,6 @@ export async function checkFingerprints(
       hint: "the file has changed since then: choose another folder with --out",
     });
   }
-  const all = { ...protocol, fingerprints: { ...known, [data]: { ...before, ...fingerprints } } };
-  await files.writeAtomic(path, `${JSON.stringify(all, null, 2)}\n`);
 }
 
 const text = (value: unknown): string => JSON.stringify(value) ?? "nothing";
