@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { webConfig } from "./build-web.mjs";
+import { checkPageSize, pageSize } from "./page-size.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -25,6 +26,7 @@ const filesIn = (folder) =>
 /**
  * @param {{ outDir?: string }} [options] default: dist/page
  * @returns {Promise<string>} the folder
+ * @throws {Error} a page that has grown above its limit
  */
 export async function buildPrivate({ outDir = join(root, "dist", "page") } = {}) {
   const { build, mergeConfig } = await import("vite");
@@ -44,6 +46,8 @@ export async function buildPrivate({ outDir = join(root, "dist", "page") } = {})
             ),
         },
       ],
+      // ONNX Runtime's JavaScript in files of its own: that for WebGPU is loaded only where it is used.
+      worker: { rolldownOptions: { output: { codeSplitting: true, chunkFileNames: "assets/[name]-[hash].js" } } },
       build: {
         outDir,
         cssCodeSplit: false,
@@ -57,6 +61,7 @@ export async function buildPrivate({ outDir = join(root, "dist", "page") } = {})
       },
     }),
   );
+  checkPageSize(pageSize(outDir, filesIn(outDir)));
   const files = filesIn(outDir).filter((file) => file !== "sw.js" && file !== "_headers");
   const hash = createHash("sha256");
   for (const file of files) hash.update(file).update(readFileSync(join(outDir, file)));
@@ -75,4 +80,6 @@ if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(
   const folder = await buildPrivate();
   const size = filesIn(folder).reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
   console.log(`${folder}: ${(size / 2 ** 20).toFixed(1)} MiB`);
+  const { page, worker, runtime, bytes } = pageSize(folder, filesIn(folder));
+  console.log(`gzip -9: page ${page} + worker ${worker} = ${bytes} bytes; ONNX Runtime's JavaScript ${runtime}`);
 }

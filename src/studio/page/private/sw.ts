@@ -27,7 +27,7 @@ const { version, policy, files } = __METALR_PAGE__;
 const cacheName = `metalr-${version}`;
 const addressOf = (file: string): string => new URL(file, worker.registration.scope).href;
 /** WebGPU's runtime is large and seldom wanted: it is kept when it is first used. */
-const first = files.filter((file) => !/asyncify/.test(file));
+const first = files.filter((file) => !/asyncify|webgpu/.test(file));
 const known = new Set(files.map(addressOf));
 
 worker.addEventListener("install", (event) => {
