@@ -16,13 +16,19 @@ function engineOf({ contenders: { ours } }: Measured): "" | "onednn" | "bfloat16
   return !executor.startsWith("oneDNN") ? "" : executor.includes("bfloat16") ? "bfloat16" : "onednn";
 }
 
-/** Sections of the document by name. Of what was measured more than once the newest counts. */
+const peersOf = ({ contenders: { released, twoPass } }: Measured) => (released ? 1 : 0) + (twoPass ? 1 : 0);
+
+/** Sections of the document by name. Of what was measured more than once the newest counts, and with peers before without. */
 export function sectionsOf(files: readonly BenchFile[]): Map<string, string> {
   const inOrder = [...files].sort((a, b) => a.date.localeCompare(b.date));
   const engines = new Map<string, Map<string, Measured>>();
   for (const m of inOrder.flatMap((f) => f.measured)) {
     const engine = engineOf(m);
-    engines.set(engine, (engines.get(engine) ?? new Map<string, Measured>()).set(m.workload.name, m));
+    const known = engines.get(engine) ?? new Map<string, Measured>();
+    engines.set(engine, known);
+    // A series without peers does not take the place of a measurement beside them.
+    const before = known.get(m.workload.name);
+    if (!before || peersOf(m) >= peersOf(before)) known.set(m.workload.name, m);
   }
   const byName = engines.get("") ?? new Map<string, Measured>();
   const sections = new Map<string, string>();
