@@ -1,11 +1,21 @@
 /** @file A report of several named runs side by side: methods, figures on unseen images, learning rates. */
+import { figureOf } from "../../training/metrics.js";
 import { formatDuration, NONE } from "../format.js";
-import { confusionPicture, lrPicture } from "../pictures.js";
+import { confusionPicture, lrPicture, segments } from "../pictures.js";
 import { type ComparedMethod, comparePlot } from "../plots/compare.js";
 import { confusionMatrix } from "../plots/confusion.js";
 import { headlineOf, type RunRecord } from "../run-record.js";
 import { figure, Html, type HtmlColumn, html, htmlTable, notes, page } from "./html.js";
-import { classTable, configuration, evaluationCells, evaluationColumns, footer, rateTable } from "./parts.js";
+import {
+  classTable,
+  configuration,
+  diceTable,
+  evaluationCells,
+  evaluationColumns,
+  footer,
+  rateTable,
+  segmentationColumns,
+} from "./parts.js";
 
 export interface ComparedRun {
   /** "MetaLR", "Full fine-tuning". */
@@ -44,7 +54,7 @@ export interface ComparisonData {
   readonly runs: readonly ComparedRun[];
   /** Figures over several runs a method, instead of the figure and the table of `runs`, whose learning rates are still shown. */
   readonly sections?: readonly ComparedSection[];
-  /** Rows of the figure; default: the accuracy of each run on its test images, without intervals. */
+  /** Rows of the figure; default: the accuracy, or the mean Dice, of each run on its test images, without intervals. */
   readonly methods?: readonly ComparedMethod[];
   readonly note?: string;
   /** Paragraphs below the table: what the numbers allow one to say. */
@@ -80,10 +90,14 @@ ${figure(
     width: 920,
     methods: data.methods ?? methodsOf(runs),
     theme: { mode: "auto", id: "compare" },
+    xLabel: xLabelOf(runs),
     ...(data.note === undefined ? {} : { note: data.note }),
   }),
 )}
-${comparisonTable(runs)}
+${[false, true].map((dice) => {
+  const alike = runs.filter(({ record }) => segments(record) === dice);
+  return alike.length === 0 ? null : comparisonTable(alike, dice ? segmentationColumns : evaluationColumns);
+})}
 `,
     html`${leaky.length === 0 ? null : html`<p><strong>Leaky:</strong> ${leaky.join(", ")} chose the epoch by the test images themselves, which makes them look better than they are on new images.</p>`}
 ${conclusion.map((text) => html`<p>${text}</p>\n`)}
@@ -111,20 +125,20 @@ ${s.paragraphs.map((text) => html`<p>${text}</p>\n`)}
 
 const methodsOf = (runs: readonly ComparedRun[]): ComparedMethod[] =>
   runs.map(({ name, record, reference = false }) => {
-    const accuracy = headlineOf(record)?.selected?.accuracy;
+    const selected = headlineOf(record)?.selected;
     const leaky = record.end?.select === "test" ? " (leaky)" : "";
-    return { name: `${name}${leaky}`, values: accuracy === undefined ? [] : [accuracy], reference };
+    return { name: `${name}${leaky}`, values: selected ? [figureOf(selected)] : [], reference };
   });
 
-function comparisonTable(runs: readonly ComparedRun[]): Html {
+function xLabelOf(runs: readonly ComparedRun[]): string {
+  const dice = runs.filter(({ record }) => segments(record)).length;
+  return dice === 0 ? "Accuracy (%)" : dice === runs.length ? "Mean Dice (%)" : "Accuracy, or mean Dice (%)";
+}
+
+/** Of runs that are all of images with one class each, or all of segmentations. */
+function comparisonTable(runs: readonly ComparedRun[], columns: readonly HtmlColumn[]): Html {
   return htmlTable(
-    [
-      { header: "Method" },
-      ...evaluationColumns,
-      { header: "Epoch" },
-      { header: "Chosen by", text: true },
-      { header: "Time" },
-    ],
+    [{ header: "Method" }, ...columns, { header: "Epoch" }, { header: "Chosen by", text: true }, { header: "Time" }],
     runs.map(({ name, record }) => {
       const headline = headlineOf(record);
       return [
@@ -140,11 +154,18 @@ function comparisonTable(runs: readonly ComparedRun[]): Html {
 
 function runSection(name: string, about: string | undefined, record: RunRecord, k: number): Html {
   const selected = headlineOf(record)?.selected ?? null;
+  const { classes } = record.info;
+  const figures =
+    selected === null
+      ? null
+      : selected.dice
+        ? diceTable({ ...selected, dice: selected.dice }, classes)
+        : classTable(selected, classes);
   return html`<h2>${name}</h2>
 ${about === undefined ? null : html`<p>${about}</p>`}
 ${figure(lrPicture(record, { width: 920, height: 360, theme: { mode: "auto", id: `lr${k}` } }), `${name}: learning rate of every layer group.`)}
 <div class="pair"><div>${record.step > 0 ? rateTable(record) : null}</div>
-<div>${selected === null ? null : classTable(selected, record.info.classes)}${figure(confusionPicture(record, { theme: { mode: "auto", id: `confusion${k}` } }))}</div></div>
+<div>${figures}${figure(confusionPicture(record, { theme: { mode: "auto", id: `confusion${k}` } }))}</div></div>
 `;
 }
 

@@ -8,7 +8,15 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildPage } from "../../../scripts/build-page.mjs";
 import type { ListMessage, RunSummary } from "../protocol.js";
 import { chromiumPath, openBrowser } from "./browser.testing.js";
-import { append, messagesOf, type TestStudio, testStudio, until, writeRun } from "./studio.testing.js";
+import {
+  append,
+  messagesOf,
+  type TestStudio,
+  testStudio,
+  until,
+  writeRun,
+  writeSegmentation,
+} from "./studio.testing.js";
 
 /** As `metalr compare` writes it. */
 const comparison = {
@@ -202,6 +210,22 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
     await page.close();
   });
 
+  async function looksRight(page: Page, hash: string): Promise<void> {
+    await page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true");
+    await page.evaluate(axe);
+    const found = (await page.evaluate(
+      "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })",
+    )) as {
+      violations: { id: string; impact: string; nodes: { html: string }[] }[];
+    };
+    const serious = found.violations.filter((v) => v.impact === "serious" || v.impact === "critical");
+    expect(
+      serious.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 200)).join(" | ")}`),
+      `page ${hash}`,
+    ).toEqual([]);
+    expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), `page ${hash}`).toBe(true);
+  }
+
   test.each([
     ["light", 1280],
     ["dark", 1280],
@@ -222,23 +246,47 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
       for (const hash of places) {
         const page = await open(hash, { colorScheme, viewport: { width, height: 800 } });
         await page.locator("canvas, tbody th, .fields label").first().waitFor();
-        await page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true");
-        await page.evaluate(axe);
-        const found = (await page.evaluate(
-          "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] })",
-        )) as {
-          violations: { id: string; impact: string; nodes: { html: string }[] }[];
-        };
-        const serious = found.violations.filter((v) => v.impact === "serious" || v.impact === "critical");
-        expect(
-          serious.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 200)).join(" | ")}`),
-          `page ${hash}`,
-        ).toEqual([]);
-        expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), `page ${hash}`).toBe(true);
+        await looksRight(page, hash);
         await page.close();
       }
     },
   );
+
+  test("segmentations: Dice on every page, and no accuracy or confusion of voxels", async () => {
+    writeSegmentation(`${studio.runs}/brain`, { volumes: 30 });
+    for (const k of [1, 2]) writeSegmentation(`${studio.runs}/scans/fold-${k}`, { seed: k });
+    await waitUntil(async () => (await idOf("brain")) && (await idOf("scans/fold-2"))).not.toBe("");
+    const runs = (await (await studio.ask("/api/runs")).json()) as RunSummary[];
+    const folds = runs.find((r) => r.folds?.name === "scans")?.folds?.id ?? "";
+    const [brain, fold] = [await idOf("brain"), await idOf("scans/fold-1")];
+    for (const width of [1280, 360]) {
+      const viewport = { width, height: 800 };
+      const list = await open("", { viewport });
+      const row = list.locator("tr", { hasText: "brain" });
+      await row.waitFor();
+      expect(await row.locator("[data-name=Test]").innerText()).toMatch(/0\.500\s*Dice/);
+      expect(await row.locator("[data-name=Validation]").innerText()).toMatch(/0\.400\s*Dice/);
+      await looksRight(list, "");
+      const run = await open(`#/run/${brain}`, { viewport });
+      await run.getByRole("heading", { name: "Dice of each volume" }).waitFor();
+      expect([await tile(run, "Test Dice"), await tile(run, "Validation Dice")]).toEqual(["0.500", "0.400"]);
+      await run.getByRole("figure", { name: "Mean Dice" }).waitFor();
+      await run.getByText("the 20 of 30 volumes with the lowest mean").waitFor();
+      await looksRight(run, "run");
+      const together = await open(`#/folds/${folds}`, { viewport });
+      await together.getByRole("columnheader", { name: "mean Dice" }).waitFor();
+      expect(await tile(together, "Mean Dice, mean of folds")).toBe("0.500 ± 0.000");
+      await looksRight(together, "folds");
+      const beside = await open(`#/compare/${brain},${fold}`, { viewport });
+      await beside.getByRole("columnheader", { name: "test Dice" }).waitFor();
+      await looksRight(beside, "compare");
+      for (const page of [run, together, beside]) {
+        expect(await page.locator("main").innerText()).not.toMatch(/accuracy|confusion|97\.0 %|AUC|Worst-classified/i);
+        await page.close();
+      }
+      await list.close();
+    }
+  });
 
   test("no errors, no policy broken, nobody else asked", () => expect(problems).toEqual([]));
 });

@@ -99,3 +99,10 @@ test("folds have the Dice of each, pooled and spread", async () => {
   expect(facts.pooled.selected?.dice?.perClass[1]).toBeCloseTo(0.5, 12);
   expect(facts.spread.selected.dice).toEqual({ mean: 0.5, deviation: 0 });
 });
+
+test("the report of runs side by side has their Dice", async () => {
+  const html = await (await studio.ask(`/api/compare?ids=${named("many").id},${named("cv/fold-1").id}`)).text();
+  expect(html).toContain("Mean Dice");
+  expect(html).toContain("Mean Dice (%)");
+  expect(html).not.toMatch(/Balanced accuracy|>Accuracy \(%\)/);
+});

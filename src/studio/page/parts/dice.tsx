@@ -92,8 +92,8 @@ export function WorstVolumes({ shown, classes }: { shown: ShownEvaluation | null
             </tr>
           </thead>
           <tbody>
-            {rows.map((v) => (
-              <tr key={v.name}>
+            {rows.map((v, at) => (
+              <tr key={`${at} ${v.name}`}>
                 <th scope="row">{v.name}</th>
                 {volumeCells(v).map((text, k) => (
                   <td key={k}>{text}</td>
