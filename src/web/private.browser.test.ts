@@ -244,10 +244,11 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
     await page.evaluate(
       `navigator.sendBeacon(${JSON.stringify(url)}, "image"); new Image().src = ${JSON.stringify(url)}`,
     );
-    const [worker] = page.workers();
-    expect(await worker?.evaluate(tries)).toEqual([true, true, true, true]);
+    // The worker starts once the service worker is there.
+    const worker = page.workers()[0] ?? (await page.waitForEvent("worker"));
+    expect(await worker.evaluate(tries)).toEqual([true, true, true, true]);
     expect(
-      await worker?.evaluate(
+      await worker.evaluate(
         `(async () => { try { await import(${JSON.stringify(url)}); return true; } catch { return false; } })()`,
       ),
     ).toBe(false);
