@@ -1,4 +1,5 @@
 /** @file What the studio's server and its page say to each other; both sides import these types. */
+import type { TrainField, TrainValues } from "../cli/train/fields.js";
 import type { EvaluationSpread } from "../records/schema.js";
 import type { WorstImages } from "../records/worst.js";
 import type { Evaluation } from "../training/types.js";
@@ -241,23 +242,6 @@ export type RunMessage =
   | { readonly type: "more"; readonly id: string; readonly facts: RunFacts; readonly steps: readonly StepRow[] }
   | { readonly type: "gone"; readonly id: string };
 
-/** One option of `metalr train` as a field of the form. */
-export interface FormField {
-  readonly key: string;
-  /** "--batch-size". */
-  readonly flag: string;
-  readonly help: string;
-  readonly default: string | null;
-  readonly heading: string;
-  readonly kind: "flag" | "choice" | "number" | "text" | "path";
-  readonly choices: readonly string[];
-  /** The method that alone has it; null for an option of every run. */
-  readonly method: string | null;
-}
-
-/** Text of every field that was filled in; "yes" for a flag. */
-export type FormValues = Readonly<Record<string, string>>;
-
 export interface FormCheck {
   /** By field. */
   readonly errors: Readonly<Record<string, string>>;
@@ -267,10 +251,10 @@ export interface FormCheck {
 
 /** The form of a new run, as the command line understands it: the studio knows nothing of it by itself. */
 export interface TrainForm {
-  readonly fields: readonly FormField[];
-  check(values: FormValues): Promise<FormCheck>;
+  readonly fields: readonly TrainField[];
+  check(values: TrainValues): Promise<FormCheck>;
   /** Words of the command line, "train" first. @param folder where the run goes; by default where the command line puts it */
-  words(values: FormValues): readonly string[];
+  words(values: TrainValues): readonly string[];
 }
 
 /** The answer to a request that is not fulfilled. */

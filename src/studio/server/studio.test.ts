@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { rmSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { FormCheck, FormField, ListMessage, RunMessage, RunSummary } from "../protocol.js";
+import type { TrainField } from "../../cli/train/fields.js";
+import type { FormCheck, ListMessage, RunMessage, RunSummary } from "../protocol.js";
 import { append, messagesOf, type TestStudio, testStudio, until, writeRun } from "./studio.testing.js";
 
 let studio: TestStudio;
@@ -151,7 +152,7 @@ describe("new runs", () => {
     });
 
   test("the form has the options of the command line with their words", async () => {
-    const fields = (await (await studio.ask("/api/form")).json()) as FormField[];
+    const fields = (await (await studio.ask("/api/form")).json()) as TrainField[];
     expect(fields.find((f) => f.key === "valInterval")).toEqual({
       key: "valInterval",
       flag: "--val-interval",

@@ -4,10 +4,11 @@ import { MetalrError } from "../../../common/errors.js";
 import { unpackError } from "../../../platform/thread-errors.js";
 import { hasWebGpu } from "../../../platform/web/web-gpu.js";
 import { formatCount } from "../../../records/format.js";
+import { Field } from "../parts/field.js";
+import { Folded } from "../parts/folded.js";
 import { State } from "../parts/words.js";
 import type { Mode } from "../theme.js";
 import { Choose } from "./choose.js";
-import { Field } from "./field.js";
 import { Kept } from "./kept.js";
 import { LiveView } from "./live.js";
 import { SeenData, SeenNetwork } from "./seen.js";
@@ -57,7 +58,6 @@ export function PrivatePage({ mode, allowed = always }: { mode: Mode; allowed?: 
   };
   const method = values["method"] || "metalr";
   const shown = fields.filter((f) => f.method === null || f.method === method);
-  const headings = [...new Set(shown.map((f) => f.heading))];
   const fieldOf = (f: (typeof fields)[number]) => (
     <Field
       key={f.key}
@@ -162,21 +162,12 @@ export function PrivatePage({ mode, allowed = always }: { mode: Mode; allowed?: 
             <h2>3 Options</h2>
             <div class="grid">{first.flatMap((key) => fields.filter((f) => f.key === key)).map(fieldOf)}</div>
           </section>
-          {headings.map((heading) => {
-            const inside = shown.filter((f) => f.heading === heading && !first.includes(f.key));
-            const set = inside.filter((f) => (values[f.key] ?? "") !== "").length;
-            const bad = inside.some((f) => errors[f.key] !== undefined);
-            if (inside.length === 0) return null;
-            return (
-              <details class="card" key={heading} open={bad || undefined}>
-                <summary>
-                  <h2>{heading}</h2>
-                  <span class="muted">{set > 0 ? `${set} set` : `${inside.length} options`}</span>
-                </summary>
-                <div class="grid">{inside.map(fieldOf)}</div>
-              </details>
-            );
-          })}
+          <Folded
+            fields={shown.filter((f) => !first.includes(f.key))}
+            values={values}
+            errors={errors}
+            fieldOf={fieldOf}
+          />
         </div>
         <aside class="card sum" aria-label="What will run">
           <h2>4 Train</h2>

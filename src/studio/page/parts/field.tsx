@@ -3,9 +3,11 @@ import type { TrainField } from "../../../cli/train/fields.js";
 
 const names: Readonly<Record<string, string>> = {
   lr: "Learning rate",
+  pretrainedPath: "Weights",
   maxEpoch: "Epochs",
   hyperLr: "Hyper learning rate",
   std: "Deviation",
+  ema: "Averaged weights (EMA)",
 };
 
 /** "batchSize" → "Batch size", "metalr.direction" → "Direction". */
@@ -15,19 +17,21 @@ export const labelOf = (key: string): string => {
   return names[name] ?? words.charAt(0).toUpperCase() + words.slice(1);
 };
 
-export function Field({
-  field: f,
-  value,
-  error,
-  disabled,
-  set,
-}: {
-  field: TrainField;
-  value: string;
-  error: string | undefined;
-  disabled: boolean;
-  set: (value: string) => void;
-}) {
+export interface FieldProps {
+  readonly field: TrainField;
+  readonly value: string;
+  readonly error: string | undefined;
+  readonly disabled?: boolean;
+  readonly set: (value: string) => void;
+  /** The option's name on the command line, shown behind the label. */
+  readonly flag?: string;
+  /** What a text may be completed to. */
+  readonly offered?: readonly string[];
+  /** Told of every text that is typed, and of the first one. */
+  readonly typing?: (text: string) => void;
+}
+
+export function Field({ field: f, value, error, disabled = false, set, flag, offered, typing }: FieldProps) {
   const id = `option-${f.key.replace(".", "-")}`;
   const shared = {
     id,
@@ -38,7 +42,15 @@ export function Field({
   const standard = f.default ?? "";
   return (
     <div class={`field${error === undefined ? "" : " wrong"}`}>
-      <label for={id}>{labelOf(f.key)}</label>
+      <label for={id}>
+        {labelOf(f.key)}
+        {flag === undefined ? null : (
+          <>
+            {" "}
+            <code>{flag}</code>
+          </>
+        )}
+      </label>
       {f.kind === "choice" ? (
         <select {...shared} value={value} onChange={(e) => set(e.currentTarget.value)}>
           <option value="">{standard === "" ? "as usual" : `default: ${standard}`}</option>
@@ -64,8 +76,20 @@ export function Field({
           spellcheck={false}
           placeholder={standard}
           value={value}
-          onInput={(e) => set(e.currentTarget.value)}
+          list={offered && `${id}-offered`}
+          onFocus={() => typing?.(value)}
+          onInput={(e) => {
+            set(e.currentTarget.value);
+            typing?.(e.currentTarget.value);
+          }}
         />
+      )}
+      {offered && (
+        <datalist id={`${id}-offered`}>
+          {offered.map((o) => (
+            <option key={o} value={o} />
+          ))}
+        </datalist>
       )}
       <p id={`${id}-help`} class="help">
         {f.help}
