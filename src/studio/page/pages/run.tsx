@@ -1,25 +1,15 @@
 /** @file One run, live: rates by layer, hypergradients, loss, accuracy or Dice, pace, confusion matrix; stop and resume. */
-import { useEffect, useMemo, useState } from "preact/hooks";
-import {
-  formatCount,
-  formatDuration,
-  formatFactor,
-  formatNumber,
-  formatRate,
-  NONE,
-  withSuperscript,
-} from "../../../records/format.js";
-import { inks, rampOf } from "../../../records/plots/color.js";
+import { useEffect, useState } from "preact/hooks";
+import { formatCount, formatDuration, formatFactor, formatNumber, NONE } from "../../../records/format.js";
 import type { Refusal, RunFacts, RunSummary } from "../../protocol.js";
 import { address, post } from "../api.js";
 import { type Followed, useRun } from "../follow.js";
 import type { List } from "../list.js";
-import { Chart, type Line } from "../parts/chart.js";
 import { Confusion } from "../parts/confusion.js";
 import { Delete } from "../parts/delete.js";
 import { Dice, WorstVolumes } from "../parts/dice.js";
 import { Jobs } from "../parts/jobs.js";
-import { atEpochs, plain, positive, runningMean, some } from "../parts/series.js";
+import { RunCharts, rate } from "../parts/run-charts.js";
 import { figures, Progress, Scroll, State, Tile } from "../parts/words.js";
 import { Worst } from "../parts/worst.js";
 import { linkTo } from "../route.js";
@@ -97,7 +87,16 @@ export function RunPage({ id, list, mode }: { id: string; list: List; mode: Mode
       )}
       <Jobs jobs={list.jobs.filter((job) => job.runs.includes(id) && job.state === "failed")} />
       <Tiles run={run} facts={followed?.facts} />
-      <Charts followed={followed} mode={mode} />
+      <div class="charts">
+        <RunCharts
+          curves={followed?.curves ?? nothing}
+          groups={followed?.facts.groups ?? []}
+          epochs={followed?.facts.epochs ?? []}
+          figure={followed?.facts.summary.figure}
+          mode={mode}
+          waits={followed === undefined}
+        />
+      </div>
       {followed === undefined ? null : (
         <>
           <Tables facts={followed.facts} mode={mode} />
@@ -156,96 +155,6 @@ function Tiles({ run, facts }: { run: RunSummary | undefined; facts: RunFacts | 
 }
 
 const nothing: Followed["curves"] = { steps: new Float64Array(0), values: [] };
-const rate = (v: number | null | undefined) => withSuperscript(formatRate(v ?? Number.NaN));
-const decade = (v: number) => withSuperscript(v.toExponential(0)).replace(/^1×/, "");
-const compact = (v: number | null | undefined) => formatNumber(v);
-const axisNumber = (v: number) => (v === 0 ? "0" : String(Number(v.toPrecision(4))));
-
-function Charts({ followed, mode }: { followed: Followed | undefined; mode: Mode }) {
-  const [everyStep, setEveryStep] = useState(false);
-  const curves = followed?.curves ?? nothing;
-  const groups = followed?.facts.groups ?? [];
-  const epochs = followed?.facts.epochs ?? [];
-  const d = groups.length;
-  const figure = figures[followed?.facts.summary.figure ?? "accuracy"];
-  const colors = useMemo(() => rampOf(Math.max(d, 1)).map((ink) => ink[mode]), [d, mode]);
-  const x = useMemo(() => Array.from(curves.steps), [curves]);
-  const shared = { x, mode, sync: "run" } as const;
-  const ink = (name: "train" | "validation" | "test" | "muted") => inks[name][mode];
-
-  const [rates, hyper] = useMemo(() => {
-    const of = (first: number, read: typeof plain, width: number) =>
-      groups.map((name, j): Line => ({ name, color: colors[j] ?? "", values: read(curves.values[first + j]), width }));
-    return [of(3, positive, 2), of(3 + d, plain, 1.25)];
-  }, [curves, colors]);
-  const hasHyper = hyper.some((l) => some(l.values));
-  const means = useMemo(
-    () => (everyStep ? hyper : hyper.map((l) => ({ ...l, values: runningMean(l.values), width: 2 }))),
-    [hyper, everyStep],
-  );
-  const line = (name: string, color: string, values: (number | null)[], more: Partial<Line> = {}): Line => ({
-    name,
-    color,
-    values,
-    ...more,
-  });
-  const ofEpochs = (name: string, color: string, figure: Parameters<typeof atEpochs>[2]) =>
-    line(name, color, atEpochs(curves, epochs, figure), { points: true });
-  const batches = { faint: true, width: 1 };
-  const losses = [
-    line("training batches", ink("train"), plain(curves.values[0]), batches),
-    line("look-ahead batches", ink("validation"), plain(curves.values[2]), batches),
-    ofEpochs("training", ink("train"), (e) => e.trainLoss),
-    ofEpochs("validation", ink("validation"), (e) => e.validationLoss),
-    ofEpochs("test", ink("test"), (e) => e.testLoss),
-  ].filter((l, i) => i === 0 || i === 2 || some(l.values));
-  const accuracies = [
-    line("training batches", ink("train"), plain(curves.values[1]), batches),
-    ofEpochs("training", ink("train"), (e) => e.trainAccuracy),
-    ofEpochs("validation", ink("validation"), (e) => e.validationAccuracy),
-    ofEpochs("test", ink("test"), (e) => e.testAccuracy),
-  ].filter((l, i) => i < 2 || some(l.values));
-  return (
-    <div class="charts">
-      <Chart
-        {...shared}
-        title="Learning rates"
-        about="One line for each layer group, on a logarithmic axis."
-        lines={rates}
-        log
-        wide
-        height={360}
-        format={rate}
-        formatAxis={decade}
-      />
-      <Chart {...shared} title="Loss" lines={losses} range={[0, null]} format={compact} formatAxis={axisNumber} />
-      <Chart
-        {...shared}
-        title={figure.title}
-        lines={accuracies}
-        range={[0, 1]}
-        format={(v) => figure.of(v)}
-        formatAxis={figure.axis}
-      />
-      {hasHyper || followed === undefined ? (
-        <Chart
-          {...shared}
-          title="Hypergradients"
-          about="Change of the validation loss with each rate, as a running mean; below zero a larger rate helps."
-          lines={means}
-          extra={
-            <button type="button" class="small" aria-pressed={everyStep} onClick={() => setEveryStep(!everyStep)}>
-              every step
-            </button>
-          }
-          wide
-          format={compact}
-          formatAxis={axisNumber}
-        />
-      ) : null}
-    </div>
-  );
-}
 
 function Tables({ facts, mode }: { facts: RunFacts; mode: Mode }) {
   return (
