@@ -6,7 +6,8 @@ import { address } from "../api.js";
 import { type Followed, useRuns } from "../follow.js";
 import { Chart, type Line } from "../parts/chart.js";
 import { plain, positive } from "../parts/series.js";
-import { figures, Scroll, State } from "../parts/words.js";
+import { FigureTable } from "../parts/table.js";
+import { figures, State } from "../parts/words.js";
 import { linkTo } from "../route.js";
 import type { Mode } from "../theme.js";
 
@@ -139,47 +140,41 @@ function Figures({ runs, ink }: { runs: readonly Followed[]; ink: (i: number) =>
   const noun = kinds.size === 1 && kinds.has("dice") ? " Dice" : "";
   const write = ({ figure }: RunSummary, x: number | null) =>
     `${figures[figure].of(x)}${kinds.size > 1 && figure === "dice" && x !== null ? " Dice" : ""}`;
+  const heads = [
+    "run",
+    "state",
+    "method",
+    "epoch",
+    "training loss",
+    `validation${noun} (best)`,
+    `test${noun}`,
+    ...(noun === "" ? ["AUC"] : []),
+    "time",
+  ];
   return (
-    <Scroll name="Figures" more="card flush">
-      <table class="figures compared">
-        <thead>
-          <tr>
-            <th scope="col">run</th>
-            <th scope="col">state</th>
-            <th scope="col">method</th>
-            <th scope="col">epoch</th>
-            <th scope="col">training loss</th>
-            <th scope="col">validation{noun} (best)</th>
-            <th scope="col">test{noun}</th>
-            {noun === "" ? <th scope="col">AUC</th> : null}
-            <th scope="col">time</th>
-          </tr>
-        </thead>
-        <tbody>
-          {runs.map(({ facts: { summary: s } }, i) => (
-            <tr key={s.id}>
-              <th scope="row">
-                <span class="swatch" style={{ background: ink(i) }} /> <a href={linkTo.run(s.id)}>{s.name}</a>
-              </th>
-              <td>
-                <State state={s.state} />
-              </td>
-              <td>{s.method}</td>
-              <td>
-                {s.epoch}/{s.epochs}
-              </td>
-              <td>{formatNumber(s.trainLoss)}</td>
-              <td class={s.validationAccuracy === validation ? "best" : ""}>{write(s, s.validationAccuracy)}</td>
-              <td class={s.testAccuracy === test ? "best" : ""}>
-                {write(s, s.testAccuracy)}
-                {s.select === "test" ? " (leaky)" : ""}
-              </td>
-              {noun === "" ? <td>{formatNumber(s.testAuc)}</td> : null}
-              <td>{formatDuration(s.elapsedMs)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
+    <FigureTable name="Figures" look="compared" frame="card flush" heads={heads}>
+      {runs.map(({ facts: { summary: s } }, i) => (
+        <tr key={s.id}>
+          <th scope="row">
+            <span class="swatch" style={{ background: ink(i) }} /> <a href={linkTo.run(s.id)}>{s.name}</a>
+          </th>
+          <td>
+            <State state={s.state} />
+          </td>
+          <td>{s.method}</td>
+          <td>
+            {s.epoch}/{s.epochs}
+          </td>
+          <td>{formatNumber(s.trainLoss)}</td>
+          <td class={s.validationAccuracy === validation ? "best" : ""}>{write(s, s.validationAccuracy)}</td>
+          <td class={s.testAccuracy === test ? "best" : ""}>
+            {write(s, s.testAccuracy)}
+            {s.select === "test" ? " (leaky)" : ""}
+          </td>
+          {noun === "" ? <td>{formatNumber(s.testAuc)}</td> : null}
+          <td>{formatDuration(s.elapsedMs)}</td>
+        </tr>
+      ))}
+    </FigureTable>
   );
 }

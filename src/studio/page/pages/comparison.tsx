@@ -4,7 +4,8 @@ import { formatDuration, formatShare, NONE } from "../../../records/format.js";
 import type { ComparedMethod, ComparisonFacts, Interval } from "../../protocol.js";
 import { address, get } from "../api.js";
 import type { List } from "../list.js";
-import { percent, Scroll } from "../parts/words.js";
+import { FigureTable } from "../parts/table.js";
+import { percent } from "../parts/words.js";
 import { linkTo } from "../route.js";
 
 const choices: Readonly<Record<string, string>> = {
@@ -64,6 +65,14 @@ function DataSection({ d }: { d: ComparisonFacts["data"][number] }) {
   const shown = Object.keys(choices).filter((c) => d.methods.some((m) => m.accuracy[c] !== undefined));
   const tested = d.methods.some((m) => m.p !== null || m.difference !== null);
   const reference = d.methods.find((m) => m.method === d.reference)?.title ?? d.reference;
+  const heads = [
+    "method",
+    ...shown.map((c) => choices[c]),
+    "balanced",
+    "AUC",
+    ...(tested ? ["points", "95 % interval", "p", "p (Holm)"] : []),
+    "time a run",
+  ];
   return (
     <section class="card" aria-label={d.data}>
       <h2>{d.data}</h2>
@@ -72,47 +81,22 @@ function DataSection({ d }: { d: ComparisonFacts["data"][number] }) {
         {d.units === 1 ? "" : "s"} of images that were never seen in training
         {d.units > 1 ? ", with 95 % intervals" : ""}.{tested ? ` Differences are paired, against ${reference}.` : ""}
       </p>
-      <Scroll name={`Methods on ${d.data}`}>
-        <table class="figures">
-          <thead>
-            <tr>
-              <th scope="col">method</th>
-              {shown.map((c) => (
-                <th scope="col" key={c}>
-                  {choices[c]}
-                </th>
-              ))}
-              <th scope="col">balanced</th>
-              <th scope="col">AUC</th>
-              {tested ? (
-                <>
-                  <th scope="col">points</th>
-                  <th scope="col">95 % interval</th>
-                  <th scope="col">p</th>
-                  <th scope="col">p (Holm)</th>
-                </>
-              ) : null}
-              <th scope="col">time a run</th>
-            </tr>
-          </thead>
-          <tbody>
-            {d.methods.map((m) => (
-              <tr key={m.method}>
-                <th scope="row">{m.title}</th>
-                {shown.map((c) => (
-                  <td key={c}>
-                    <Accuracy of={m.accuracy[c]} />
-                  </td>
-                ))}
-                <td>{percent(m.balancedAccuracy)}</td>
-                <td>{formatShare(m.macroAuc)}</td>
-                {tested ? <Tests m={m} /> : null}
-                <td>{formatDuration(m.trainingMs ?? Number.NaN)}</td>
-              </tr>
+      <FigureTable name={`Methods on ${d.data}`} heads={heads}>
+        {d.methods.map((m) => (
+          <tr key={m.method}>
+            <th scope="row">{m.title}</th>
+            {shown.map((c) => (
+              <td key={c}>
+                <Accuracy of={m.accuracy[c]} />
+              </td>
             ))}
-          </tbody>
-        </table>
-      </Scroll>
+            <td>{percent(m.balancedAccuracy)}</td>
+            <td>{formatShare(m.macroAuc)}</td>
+            {tested ? <Tests m={m} /> : null}
+            <td>{formatDuration(m.trainingMs ?? Number.NaN)}</td>
+          </tr>
+        ))}
+      </FigureTable>
       {d.words.length === 0 ? null : (
         <ul class="words">
           {d.words.map((line) => (

@@ -17,7 +17,8 @@ import { Confusion } from "../parts/confusion.js";
 import { Delete } from "../parts/delete.js";
 import { Dice, WorstVolumes } from "../parts/dice.js";
 import { Jobs } from "../parts/jobs.js";
-import { figures, Progress, percent, Scroll, State, Tile } from "../parts/words.js";
+import { FigureTable } from "../parts/table.js";
+import { figures, Progress, percent, State, Tile } from "../parts/words.js";
 import { linkTo } from "../route.js";
 import { rowsOf, type TableRow } from "../table.js";
 import type { Mode } from "../theme.js";
@@ -208,53 +209,44 @@ function FoldTable({ facts: { folds, pooled, spread, select, figure, classes } }
     <section class="card">
       <h2>Folds</h2>
       <p class="about">Test images of each fold, with the weights of the epoch {chosen[select]}.</p>
-      <Scroll name="Folds">
-        <table class="figures folds">
-          <thead>
-            <tr>
-              {["fold", "state", "epoch", "validation", ...test.map((c) => c.name), "time"].map((name) => (
-                <th scope="col" key={name}>
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {folds.map((f: FoldFacts) => (
-              <tr key={f.id}>
-                <th scope="row">
-                  <a href={linkTo.run(f.id)}>{f.name}</a>
-                </th>
-                <td>
-                  <State state={f.state} />
-                </td>
-                <td>{f.selectedEpoch > 0 ? `${f.selectedEpoch} of ${f.lastEpoch}` : f.lastEpoch}</td>
-                <td>{figures[figure].of(f.validationAccuracy)}</td>
-                {test.map((c) => (
-                  <td key={c.name}>{c.of(f.selected)}</td>
-                ))}
-                <td>{formatDuration(f.elapsedMs)}</td>
-              </tr>
+      <FigureTable
+        name="Folds"
+        look="folds"
+        heads={["fold", "state", "epoch", "validation", ...test.map((c) => c.name), "time"]}
+      >
+        {folds.map((f: FoldFacts) => (
+          <tr key={f.id}>
+            <th scope="row">
+              <a href={linkTo.run(f.id)}>{f.name}</a>
+            </th>
+            <td>
+              <State state={f.state} />
+            </td>
+            <td>{f.selectedEpoch > 0 ? `${f.selectedEpoch} of ${f.lastEpoch}` : f.lastEpoch}</td>
+            <td>{figures[figure].of(f.validationAccuracy)}</td>
+            {test.map((c) => (
+              <td key={c.name}>{c.of(f.selected)}</td>
             ))}
-            <tr>
-              <th scope="row">mean ± sd</th>
-              <td colSpan={3} />
-              {test.map((c) => (
-                <td key={c.name}>{c.spread}</td>
-              ))}
-              <td />
-            </tr>
-            <tr>
-              <th scope="row">pooled</th>
-              <td colSpan={3} />
-              {test.map((c) => (
-                <td key={c.name}>{c.of(pooled.selected)}</td>
-              ))}
-              <td />
-            </tr>
-          </tbody>
-        </table>
-      </Scroll>
+            <td>{formatDuration(f.elapsedMs)}</td>
+          </tr>
+        ))}
+        <tr>
+          <th scope="row">mean ± sd</th>
+          <td colSpan={3} />
+          {test.map((c) => (
+            <td key={c.name}>{c.spread}</td>
+          ))}
+          <td />
+        </tr>
+        <tr>
+          <th scope="row">pooled</th>
+          <td colSpan={3} />
+          {test.map((c) => (
+            <td key={c.name}>{c.of(pooled.selected)}</td>
+          ))}
+          <td />
+        </tr>
+      </FigureTable>
     </section>
   );
 }
@@ -264,30 +256,16 @@ function Rates({ facts: { folds, groups } }: { facts: FoldsFacts }) {
     <section class="card">
       <h2>Rate of each layer group</h2>
       <p class="about">After the last step of each fold.</p>
-      <Scroll name="Rates">
-        <table class="figures">
-          <thead>
-            <tr>
-              <th scope="col">group</th>
-              {folds.map((f) => (
-                <th scope="col" key={f.id}>
-                  {f.name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {groups.map((group, j) => (
-              <tr key={group}>
-                <th scope="row">{group}</th>
-                {folds.map((f) => (
-                  <td key={f.id}>{withSuperscript(formatRate(f.lastLr[j] ?? Number.NaN))}</td>
-                ))}
-              </tr>
+      <FigureTable name="Rates" heads={["group", ...folds.map((f) => f.name)]}>
+        {groups.map((group, j) => (
+          <tr key={group}>
+            <th scope="row">{group}</th>
+            {folds.map((f) => (
+              <td key={f.id}>{withSuperscript(formatRate(f.lastLr[j] ?? Number.NaN))}</td>
             ))}
-          </tbody>
-        </table>
-      </Scroll>
+          </tr>
+        ))}
+      </FigureTable>
     </section>
   );
 }

@@ -10,7 +10,8 @@ import { Delete } from "../parts/delete.js";
 import { Dice, WorstVolumes } from "../parts/dice.js";
 import { Jobs } from "../parts/jobs.js";
 import { RunCharts, rate } from "../parts/run-charts.js";
-import { figures, Progress, Scroll, State, Tile } from "../parts/words.js";
+import { FigureTable } from "../parts/table.js";
+import { figures, Progress, State, Tile } from "../parts/words.js";
 import { Worst } from "../parts/worst.js";
 import { linkTo } from "../route.js";
 import type { Mode } from "../theme.js";
@@ -177,28 +178,16 @@ function Tables({ facts, mode }: { facts: RunFacts; mode: Mode }) {
         )}
         <section class="card">
           <h2>Rate of each layer group</h2>
-          <Scroll name="Rates">
-            <table class="figures">
-              <thead>
-                <tr>
-                  <th scope="col">group</th>
-                  <th scope="col">first</th>
-                  <th scope="col">now</th>
-                  <th scope="col">change</th>
-                </tr>
-              </thead>
-              <tbody>
-                {facts.groups.map((group, j) => (
-                  <tr key={group}>
-                    <th scope="row">{group}</th>
-                    <td>{rate(facts.firstLr[j])}</td>
-                    <td>{rate(facts.lastLr[j])}</td>
-                    <td>{formatFactor(facts.firstLr[j], facts.lastLr[j])}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </Scroll>
+          <FigureTable name="Rates" heads={["group", "first", "now", "change"]}>
+            {facts.groups.map((group, j) => (
+              <tr key={group}>
+                <th scope="row">{group}</th>
+                <td>{rate(facts.firstLr[j])}</td>
+                <td>{rate(facts.lastLr[j])}</td>
+                <td>{formatFactor(facts.firstLr[j], facts.lastLr[j])}</td>
+              </tr>
+            ))}
+          </FigureTable>
         </section>
       </div>
     </>

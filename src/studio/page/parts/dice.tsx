@@ -3,7 +3,8 @@ import { formatCount, formatNumber, formatShare } from "../../../records/format.
 import { volumeCells } from "../../../records/segmentation-text.js";
 import type { Evaluation, SegmentationFigures } from "../../../training/types.js";
 import type { ShownEvaluation } from "../../protocol.js";
-import { percent, Scroll } from "./words.js";
+import { FigureTable } from "./table.js";
+import { percent } from "./words.js";
 
 type Figures = Evaluation & { readonly dice: SegmentationFigures };
 
@@ -32,35 +33,22 @@ export function Dice({
     <section class="card dice">
       <h2>Dice of each class</h2>
       <p class="about">{title}. 1 is full agreement, higher is better; precision and recall are of voxels.</p>
-      <Scroll name="Dice of each class">
-        <table class="figures">
-          <thead>
-            <tr>
-              {["class", "Dice", "precision", "recall", "voxels"].map((name) => (
-                <th scope="col" key={name}>
-                  {name}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {classes.map((name, c) => (
-              <tr key={name}>
-                <th scope="row">{name}</th>
-                <td>{formatShare(dice.perClass[c])}</td>
-                <td>{percent(precision[c])}</td>
-                <td>{percent(recall[c])}</td>
-                <td>{formatCount((confusion[c] ?? []).reduce((a, b) => a + b, 0))}</td>
-              </tr>
-            ))}
-            <tr>
-              <th scope="row">mean without {classes[0] ?? "the first"}</th>
-              <td class="best">{formatShare(dice.mean)}</td>
-              <td colSpan={3} />
-            </tr>
-          </tbody>
-        </table>
-      </Scroll>
+      <FigureTable name="Dice of each class" heads={["class", "Dice", "precision", "recall", "voxels"]}>
+        {classes.map((name, c) => (
+          <tr key={name}>
+            <th scope="row">{name}</th>
+            <td>{formatShare(dice.perClass[c])}</td>
+            <td>{percent(precision[c])}</td>
+            <td>{percent(recall[c])}</td>
+            <td>{formatCount((confusion[c] ?? []).reduce((a, b) => a + b, 0))}</td>
+          </tr>
+        ))}
+        <tr>
+          <th scope="row">mean without {classes[0] ?? "the first"}</th>
+          <td class="best">{formatShare(dice.mean)}</td>
+          <td colSpan={3} />
+        </tr>
+      </FigureTable>
       <p class="about">loss {formatNumber(loss)}</p>
     </section>
   );
@@ -78,31 +66,16 @@ export function WorstVolumes({ shown, classes }: { shown: ShownEvaluation | null
       <p class="about">
         {shown.title}: {shown.volumes}, the lowest first.
       </p>
-      <Scroll name="Dice of each volume">
-        <table class="figures">
-          <thead>
-            <tr>
-              <th scope="col">volume</th>
-              {classes.slice(1).map((name) => (
-                <th scope="col" key={name}>
-                  {name}
-                </th>
-              ))}
-              <th scope="col">mean</th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((v, at) => (
-              <tr key={`${at} ${v.name}`}>
-                <th scope="row">{v.name}</th>
-                {volumeCells(v).map((text, k) => (
-                  <td key={k}>{text}</td>
-                ))}
-              </tr>
+      <FigureTable name="Dice of each volume" heads={["volume", ...classes.slice(1), "mean"]}>
+        {rows.map((v, at) => (
+          <tr key={`${at} ${v.name}`}>
+            <th scope="row">{v.name}</th>
+            {volumeCells(v).map((text, k) => (
+              <td key={k}>{text}</td>
             ))}
-          </tbody>
-        </table>
-      </Scroll>
+          </tr>
+        ))}
+      </FigureTable>
     </section>
   );
 }

@@ -1,7 +1,8 @@
 /** @file The runs that this browser keeps: shown, continued, their files downloaded, deleted. */
 import { useState } from "preact/hooks";
 import type { StoredRun } from "../../../web/protocol.js";
-import { percent, Scroll } from "../parts/words.js";
+import { FigureTable } from "../parts/table.js";
+import { percent } from "../parts/words.js";
 import { session } from "./session.js";
 
 /** Files of a finished run that a person may want. */
@@ -30,73 +31,70 @@ export function Kept({
         Runs lie in the browser's private storage on this machine, for this page alone. To continue one, open its data
         and weights again.
       </p>
-      <Scroll name="Runs">
-        <table class="figures kept">
-          <thead>
-            <tr>
-              <th scope="col">run</th>
-              <th scope="col">state</th>
-              <th scope="col">accuracy</th>
-              <th scope="col">download</th>
-              <th scope="col">
-                <span class="unseen">actions</span>
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {runs.map((run) => (
-              <tr key={run.folder}>
-                <th scope="row">{run.folder}</th>
-                <td>
-                  {run.state}, epoch {run.epoch}
-                </td>
-                <td>{percent(run.accuracy)}</td>
-                <td>
-                  {run.state === "finished"
-                    ? files.map(([file, name]) => (
-                        <button
-                          type="button"
-                          class="small"
-                          key={file}
-                          aria-label={`Download ${file} of ${run.folder}`}
-                          onClick={() => void session.download(run.folder, file)}
-                        >
-                          {name}
-                        </button>
-                      ))
-                    : null}
-                </td>
-                <td>
-                  <button type="button" class="small" disabled={busy} onClick={() => void session.show(run.folder)}>
-                    Show
-                  </button>
-                  {run.state === "stopped" ? (
+      <FigureTable
+        name="Runs"
+        look="kept"
+        heads={[
+          "run",
+          "state",
+          "accuracy",
+          "download",
+          <span key="actions" class="unseen">
+            actions
+          </span>,
+        ]}
+      >
+        {runs.map((run) => (
+          <tr key={run.folder}>
+            <th scope="row">{run.folder}</th>
+            <td>
+              {run.state}, epoch {run.epoch}
+            </td>
+            <td>{percent(run.accuracy)}</td>
+            <td>
+              {run.state === "finished"
+                ? files.map(([file, name]) => (
                     <button
                       type="button"
                       class="small"
-                      disabled={busy || !canResume}
-                      onClick={() => void session.resume(run.folder)}
+                      key={file}
+                      aria-label={`Download ${file} of ${run.folder}`}
+                      onClick={() => void session.download(run.folder, file)}
                     >
-                      Resume
+                      {name}
                     </button>
-                  ) : null}
-                  <button
-                    type="button"
-                    class="small"
-                    disabled={busy}
-                    onClick={() => {
-                      if (asked === run.folder) void session.remove(run.folder);
-                      setAsked(asked === run.folder ? null : run.folder);
-                    }}
-                  >
-                    {asked === run.folder ? "Really delete?" : "Delete"}
-                  </button>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </Scroll>
+                  ))
+                : null}
+            </td>
+            <td>
+              <button type="button" class="small" disabled={busy} onClick={() => void session.show(run.folder)}>
+                Show
+              </button>
+              {run.state === "stopped" ? (
+                <button
+                  type="button"
+                  class="small"
+                  disabled={busy || !canResume}
+                  onClick={() => void session.resume(run.folder)}
+                >
+                  Resume
+                </button>
+              ) : null}
+              <button
+                type="button"
+                class="small"
+                disabled={busy}
+                onClick={() => {
+                  if (asked === run.folder) void session.remove(run.folder);
+                  setAsked(asked === run.folder ? null : run.folder);
+                }}
+              >
+                {asked === run.folder ? "Really delete?" : "Delete"}
+              </button>
+            </td>
+          </tr>
+        ))}
+      </FigureTable>
     </section>
   );
 }

@@ -2,7 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { formatCount } from "../../../records/format.js";
 import type { DataFacts, Look, PlanFacts, Thumbnail } from "../../../web/protocol.js";
-import { Scroll } from "../parts/words.js";
+import { FigureTable } from "../parts/table.js";
 
 function Picture({ of: { bitmap }, name }: { of: Thumbnail; name: string }) {
   const place = useRef<HTMLCanvasElement>(null);
@@ -49,33 +49,20 @@ export function SeenData({ look }: { look: Look }) {
 
 function Counts({ data, plan }: { data: DataFacts; plan: PlanFacts | null }) {
   return (
-    <Scroll name="Images by class">
-      <table class="figures">
-        <thead>
-          <tr>
-            <th scope="col">class</th>
-            <th scope="col">images</th>
-            <th scope="col">training</th>
-            <th scope="col">validation</th>
-            <th scope="col">test</th>
+    <FigureTable name="Images by class" heads={["class", "images", "training", "validation", "test"]}>
+      {data.classes.map(({ name, count }, c) => {
+        const parts = plan?.classes[c];
+        return (
+          <tr key={name}>
+            <th scope="row">{name}</th>
+            <td>{formatCount(count)}</td>
+            <td>{parts ? formatCount(parts.train) : "–"}</td>
+            <td>{parts ? formatCount(parts.validation) : "–"}</td>
+            <td>{parts ? formatCount(parts.test) : "–"}</td>
           </tr>
-        </thead>
-        <tbody>
-          {data.classes.map(({ name, count }, c) => {
-            const parts = plan?.classes[c];
-            return (
-              <tr key={name}>
-                <th scope="row">{name}</th>
-                <td>{formatCount(count)}</td>
-                <td>{parts ? formatCount(parts.train) : "–"}</td>
-                <td>{parts ? formatCount(parts.validation) : "–"}</td>
-                <td>{parts ? formatCount(parts.test) : "–"}</td>
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
-    </Scroll>
+        );
+      })}
+    </FigureTable>
   );
 }
 
