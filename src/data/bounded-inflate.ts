@@ -1,14 +1,9 @@
 /** @file Raw DEFLATE with a limit on what may come out, and the head of a gzip file without the rest. */
 import { Inflate } from "fflate";
-import { FileError } from "../common/errors.js";
-import { allocate, formatCount } from "../formats/bytes.js";
+import { allocate } from "../formats/bytes.js";
+import { damagedStream, expandsTooFar } from "../formats/inflated.js";
 
-/** DEFLATE cannot expand further than this, so a small file never claims much memory. */
-export const largestRatio = 1032;
 const chunkBytes = 16384;
-
-const damaged = (name: string, problem: string, cause?: unknown): FileError =>
-  new FileError(name, { problem, hint: "copy or download the file again", cause });
 
 /** Parts of the result, until the stream, the input, or `enough` bytes end. */
 function inflateParts(bytes: Uint8Array, enough: number, name: string): { parts: Uint8Array[]; size: number } {
@@ -25,7 +20,7 @@ function inflateParts(bytes: Uint8Array, enough: number, name: string): { parts:
     if (size < enough) stream.push(new Uint8Array(0), true); // throws where the stream has no end
   } catch (cause) {
     const early = cause instanceof Error && cause.message === "unexpected EOF";
-    throw damaged(name, early ? "compressed data ends too early" : "compressed data is damaged", cause);
+    throw damagedStream(name, early ? "compressed data ends too early" : "compressed data is damaged", cause);
   }
   return { parts, size };
 }
@@ -43,12 +38,8 @@ function join(parts: readonly Uint8Array[], size: number, name: string): Uint8Ar
 /** All of a raw DEFLATE stream. @throws {FileError} damaged, truncated, more than `maxBytes` */
 export function inflateRaw(bytes: Uint8Array, maxBytes: number, name: string): Uint8Array<ArrayBuffer> {
   const { parts, size } = inflateParts(bytes, maxBytes + 1, name);
-  if (size <= maxBytes) return join(parts, size, name);
-  throw new FileError(name, {
-    problem: "expands to more than is allowed",
-    expected: `at most ${formatCount(maxBytes)} bytes`,
-    got: `more, from ${formatCount(bytes.length)} compressed bytes`,
-  });
+  if (size > maxBytes) throw expandsTooFar(name, bytes.length, maxBytes);
+  return join(parts, size, name);
 }
 
 /** Where the DEFLATE stream of a gzip member begins (RFC 1952 §2.3). */
@@ -60,7 +51,7 @@ function gzipBody(bytes: Uint8Array, name: string): number {
     if (flags & flag) at = bytes.indexOf(0, at) + 1 || bytes.length; // a name or comment that ends with 0
   }
   if (flags & 2) at += 2;
-  if (bytes.length < 18 || at >= bytes.length) throw damaged(name, "compressed data ends too early");
+  if (bytes.length < 18 || at >= bytes.length) throw damagedStream(name, "compressed data ends too early");
   return at;
 }
 

@@ -3,6 +3,7 @@ import { type ErrorFacts, FileError } from "../common/errors.js";
 import type { ByteSource, Platform } from "../platform/types.js";
 import { checkRange, formatCount, printable } from "./bytes.js";
 import { crc32 } from "./crc32.js";
+import { largestRatio } from "./inflated.js";
 import { describeContent } from "./sniff.js";
 import { isSplit } from "./split.js";
 
@@ -38,8 +39,6 @@ export interface ZipArchive {
 const MAX_MEMBER = 2 ** 32 - 1;
 const MAX_DIRECTORY = 2 ** 28;
 const MAX_ENTRIES = 1_000_000;
-/** DEFLATE cannot expand a byte to more. */
-const MAX_RATIO = 1032;
 
 /** Signatures and fixed lengths of APPNOTE 4.3. */
 const LOCAL = 0x04034b50;
@@ -233,7 +232,7 @@ async function readMember(source: ByteSource, entry: ZipEntry, inflate: Platform
       hint: "make the archive again with plain zip",
     });
   }
-  const most = entry.method === 0 ? entry.compressedSize : Math.min(MAX_MEMBER, entry.compressedSize * MAX_RATIO);
+  const most = entry.method === 0 ? entry.compressedSize : Math.min(MAX_MEMBER, entry.compressedSize * largestRatio);
   if (entry.size > Math.min(most, MAX_MEMBER)) {
     throw new FileError(name, {
       problem: "claims to be larger than it can be",

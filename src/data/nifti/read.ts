@@ -2,8 +2,9 @@
 import { UsageError } from "../../common/errors.js";
 import { arrayTypes, type DataOf } from "../../common/tensor.js";
 import { allocate } from "../../formats/bytes.js";
+import { largestRatio } from "../../formats/inflated.js";
 import type { Platform } from "../../platform/types.js";
-import { gunzipHead, isGzip, largestRatio } from "../bounded-inflate.js";
+import { gunzipHead, isGzip } from "../bounded-inflate.js";
 import type { RawImage } from "../types.js";
 import { axisCodes, headBytes, type NiftiHeader, type NiftiType, readNiftiHeader } from "./_header.js";
 

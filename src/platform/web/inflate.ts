@@ -1,9 +1,5 @@
 /** @file DEFLATE on the browser's own DecompressionStream, with a bound on what may come out. */
-import { FileError } from "../../common/errors.js";
-import { allocate, formatCount } from "../../formats/bytes.js";
-
-/** A byte of DEFLATE cannot become more than 1032 bytes, so a small file never claims much memory. */
-const MAX_RATIO = 1032;
+import { damagedStream, Inflated } from "../../formats/inflated.js";
 
 /**
  * @param format "deflate" is zlib's, as in PNG
@@ -15,35 +11,18 @@ export async function inflate(
   maxBytes: number,
   name: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const limit = Math.min(maxBytes, bytes.length * MAX_RATIO);
-  let out = allocate(format === "gzip" ? Math.min(limit, 4 * bytes.length) : limit, name);
-  let length = 0;
+  const inflated = new Inflated(name, bytes.length, maxBytes, format === "gzip" ? 4 * bytes.length : maxBytes);
   const own = bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes); // its buffer says so
   const reader = new Blob([own]).stream().pipeThrough(new DecompressionStream(format)).getReader();
-  for (;;) {
-    const { done, value } = await reader.read().catch((cause: unknown) => {
-      throw new FileError(name, {
-        problem: "compressed data is damaged or ends too early",
-        hint: "copy or download the file again",
-        cause,
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((cause: unknown) => {
+        throw damagedStream(name, "compressed data is damaged or ends too early", cause);
       });
-    });
-    if (done) break;
-    if (length + value.length > maxBytes) {
-      await reader.cancel();
-      throw new FileError(name, {
-        problem: "expands to more than is allowed",
-        expected: `at most ${formatCount(maxBytes)} bytes`,
-        got: `more, from ${formatCount(bytes.length)} compressed bytes`,
-      });
+      if (done) return inflated.whole();
+      inflated.add(value);
     }
-    if (length + value.length > out.length) {
-      const larger = allocate(Math.min(maxBytes, Math.max(2 * out.length, length + value.length)), name);
-      larger.set(out.subarray(0, length));
-      out = larger;
-    }
-    out.set(value, length);
-    length += value.length;
+  } finally {
+    await reader.cancel().catch(() => {}); // after an error there may be nothing left to cancel
   }
-  return length === out.length ? out : out.slice(0, length);
 }
