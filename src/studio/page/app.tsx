@@ -7,6 +7,7 @@ import { FoldsPage } from "./pages/folds.js";
 import { NewRunPage } from "./pages/new-run.js";
 import { RunPage } from "./pages/run.js";
 import { RunsPage } from "./pages/runs.js";
+import { ThemeButton } from "./parts/theme-button.js";
 import { PrivatePage } from "./private/page.js";
 import { linkTo, type Route, useRoute } from "./route.js";
 import { type Mode, useTheme } from "./theme.js";
@@ -43,14 +44,7 @@ export function App() {
           {link(linkTo.new, "New run", route.page === "new")}
           {link(linkTo.private, "Private fine-tune", route.page === "private")}
         </nav>
-        <button
-          type="button"
-          class="quiet"
-          onClick={toggle}
-          aria-label={`Switch to ${mode === "dark" ? "light" : "dark"} colours`}
-        >
-          <span aria-hidden="true">{mode === "dark" ? "☀" : "☾"}</span>
-        </button>
+        <ThemeButton mode={mode} toggle={toggle} />
       </header>
       <p class={`lost${list.connected ? "" : " shown"}`} role="status">
         {list.connected ? "" : "The studio does not answer: it was ended, or is busy. This page tries again by itself."}

@@ -4,6 +4,7 @@ import { formatDuration, formatShare, NONE } from "../../../records/format.js";
 import type { ComparedMethod, ComparisonFacts, Interval } from "../../protocol.js";
 import { address, get } from "../api.js";
 import type { List } from "../list.js";
+import { Missing } from "../parts/notices.js";
 import { FigureTable } from "../parts/table.js";
 import { percent } from "../parts/words.js";
 import { linkTo } from "../route.js";
@@ -31,13 +32,7 @@ export function ComparisonPage({ id, list }: { id: string; list: List }) {
     };
   }, [id, summary?.created]);
   if (list.loaded && summary === undefined) {
-    return (
-      <div class="card">
-        <h1>This comparison is not there</h1>
-        <p>Its folder was deleted or moved, or it has not ended yet.</p>
-        <a href={linkTo.runs}>All runs</a>
-      </div>
-    );
+    return <Missing what="This comparison is" why="Its folder was deleted or moved, or it has not ended yet." />;
   }
   return (
     <>

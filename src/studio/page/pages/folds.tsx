@@ -17,6 +17,7 @@ import { Confusion } from "../parts/confusion.js";
 import { Delete } from "../parts/delete.js";
 import { Dice, WorstVolumes } from "../parts/dice.js";
 import { Jobs } from "../parts/jobs.js";
+import { Missing, Refused } from "../parts/notices.js";
 import { FigureTable } from "../parts/table.js";
 import { figures, Progress, percent, State, Tile } from "../parts/words.js";
 import { linkTo } from "../route.js";
@@ -49,13 +50,7 @@ export function FoldsPage({ id, list, mode }: { id: string; list: List; mode: Mo
     };
   }, [id, version]);
   if (list.loaded && row === undefined) {
-    return (
-      <div class="card">
-        <h1>These runs are not there</h1>
-        <p>Their folder was deleted or moved.</p>
-        <a href={linkTo.runs}>All runs</a>
-      </div>
-    );
+    return <Missing what="These runs are" why="Their folder was deleted or moved." />;
   }
   const running = runs.filter((r) => r.state === "running");
   const open = running.length === 0 && facts !== null && (facts.ended < facts.folds.length || !facts.report);
@@ -102,12 +97,7 @@ export function FoldsPage({ id, list, mode }: { id: string; list: List; mode: Mo
           />
         )}
       </div>
-      {refused === null ? null : (
-        <p class="notice" role="alert">
-          {refused.problem}
-          {refused.hint === undefined ? null : `: ${refused.hint}`}
-        </p>
-      )}
+      <Refused refused={refused} />
       <Jobs jobs={list.jobs.filter((j) => j.state === "failed" && j.runs.some((r) => runs.some((x) => x.id === r)))} />
       {facts === null || row === undefined ? (
         <p class="card empty">…</p>

@@ -7,6 +7,7 @@ import type { List } from "../list.js";
 import { Field, type FieldProps } from "../parts/field.js";
 import { Folded } from "../parts/folded.js";
 import { Jobs } from "../parts/jobs.js";
+import { Refused } from "../parts/notices.js";
 import { linkTo } from "../route.js";
 
 /** What most people choose; the rest waits under its heading. */
@@ -92,12 +93,7 @@ export function NewRunPage({ list }: { list: List }) {
           <button type="submit" class="primary large" disabled={wrong > 0}>
             {busy ? "Add to the queue" : "Start"}
           </button>
-          {refused === null ? null : (
-            <p class="notice" role="alert">
-              {refused.problem}
-              {refused.hint === undefined ? null : `: ${refused.hint}`}
-            </p>
-          )}
+          <Refused refused={refused} />
           <Jobs jobs={started === undefined ? [] : [started]} />
         </aside>
       </div>

@@ -9,6 +9,7 @@ import { Confusion } from "../parts/confusion.js";
 import { Delete } from "../parts/delete.js";
 import { Dice, WorstVolumes } from "../parts/dice.js";
 import { Jobs } from "../parts/jobs.js";
+import { Missing, Refused, Warnings } from "../parts/notices.js";
 import { RunCharts, rate } from "../parts/run-charts.js";
 import { FigureTable } from "../parts/table.js";
 import { figures, Progress, State, Tile } from "../parts/words.js";
@@ -26,13 +27,7 @@ export function RunPage({ id, list, mode }: { id: string; list: List; mode: Mode
     document.title = `${share}${run?.name ?? "run"} – metalr studio`;
   }, [run]);
   if (followed === null || (list.loaded && !list.runs.has(id))) {
-    return (
-      <div class="card">
-        <h1>This run is not there</h1>
-        <p>Its folder was deleted or moved. </p>
-        <a href={linkTo.runs}>All runs</a>
-      </div>
-    );
+    return <Missing what="This run is" why="Its folder was deleted or moved." />;
   }
   const act = async (what: "stop" | "resume") => {
     const answer = await post(`/api/runs/${id}/${what}`);
@@ -80,12 +75,7 @@ export function RunPage({ id, list, mode }: { id: string; list: List; mode: Mode
           A fold of <a href={linkTo.folds(run.folds.id)}>{run.folds.name}</a>
         </p>
       ) : null}
-      {refused === null ? null : (
-        <p class="notice" role="alert">
-          {refused.problem}
-          {refused.hint === undefined ? null : `: ${refused.hint}`}
-        </p>
-      )}
+      <Refused refused={refused} />
       <Jobs jobs={list.jobs.filter((job) => job.runs.includes(id) && job.state === "failed")} />
       <Tiles run={run} facts={followed?.facts} />
       <div class="charts">
@@ -160,16 +150,7 @@ const nothing: Followed["curves"] = { steps: new Float64Array(0), values: [] };
 function Tables({ facts, mode }: { facts: RunFacts; mode: Mode }) {
   return (
     <>
-      {facts.warnings.length === 0 ? null : (
-        <section class="card">
-          <h2>Warnings</h2>
-          <ul>
-            {facts.warnings.map((w) => (
-              <li key={w}>{w}</li>
-            ))}
-          </ul>
-        </section>
-      )}
+      <Warnings warnings={facts.warnings} />
       <div class="charts">
         {facts.summary.figure === "dice" ? (
           <Dice shown={facts.shown} classes={facts.classes} />

@@ -2,6 +2,7 @@
 import { useId, useRef, useState } from "preact/hooks";
 import type { Refusal } from "../../protocol.js";
 import { post } from "../api.js";
+import { Refused } from "./notices.js";
 
 /**
  * @param path of the request: "/api/runs/ID/delete"
@@ -55,12 +56,7 @@ export function Delete({
           Its record, checkpoints, predictions, pictures, report and trained network are deleted from the disk. This
           cannot be undone. The images that it was trained on stay.
         </p>
-        {refused === null ? null : (
-          <p class="notice" role="alert">
-            {refused.problem}
-            {refused.hint === undefined ? null : `: ${refused.hint}`}
-          </p>
-        )}
+        <Refused refused={refused} />
         <div class="answers">
           <button type="button" onClick={() => dialog.current?.close()}>
             Keep it

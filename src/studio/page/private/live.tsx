@@ -4,6 +4,7 @@ import { choiceInWords } from "../../../records/run-record.js";
 import type { EpochEvent } from "../../../training/types.js";
 import type { EpochRow, ShownEvaluation } from "../../protocol.js";
 import { Confusion } from "../parts/confusion.js";
+import { Warnings } from "../parts/notices.js";
 import { RunCharts } from "../parts/run-charts.js";
 import { percent, Tile } from "../parts/words.js";
 import type { Mode } from "../theme.js";
@@ -72,16 +73,7 @@ export function LiveView({ live, mode }: { live: Live; mode: Mode }) {
         <RunCharts curves={curves} groups={start?.groups ?? []} epochs={epochs.map(rowOf)} mode={mode} />
         <Confusion shown={shownOf(live)} classes={start?.classes ?? []} mode={mode} />
       </div>
-      {live.warnings.length === 0 ? null : (
-        <section class="card">
-          <h2>Warnings</h2>
-          <ul>
-            {live.warnings.map((w) => (
-              <li key={w}>{w}</li>
-            ))}
-          </ul>
-        </section>
-      )}
+      <Warnings warnings={live.warnings} />
     </>
   );
 }

@@ -4,6 +4,7 @@ import "../styles/base.css";
 import "../styles/parts.css";
 import "./private.css";
 import { render } from "preact";
+import { ThemeButton } from "../parts/theme-button.js";
 import { useTheme } from "../theme.js";
 import { guarded } from "./guarded.js";
 import { PrivatePage } from "./page.js";
@@ -19,14 +20,7 @@ function Alone() {
           metalr <span>in the browser</span>
         </span>
         <span class="grow" />
-        <button
-          type="button"
-          class="quiet"
-          onClick={toggle}
-          aria-label={`Switch to ${mode === "dark" ? "light" : "dark"} colours`}
-        >
-          <span aria-hidden="true">{mode === "dark" ? "☀" : "☾"}</span>
-        </button>
+        <ThemeButton mode={mode} toggle={toggle} />
       </header>
       <main>
         <PrivatePage mode={mode} allowed={allowed} />
