@@ -2,6 +2,7 @@
 import "uplot/dist/uPlot.min.css";
 import "./styles/base.css";
 import "./styles/parts.css";
+import "./styles/pages.css";
 import "./private/private.css";
 import { render } from "preact";
 import { App } from "./app.js";
