@@ -127,6 +127,16 @@ describe("the head", () => {
     expect(weight(1)).not.toEqual(weight(2));
   });
 
+  test("a residual network without its head has none that could be made again", async () => {
+    const { graph, ...rest } = await open("resnet18-narrow");
+    const nodes = graph.nodes.filter((n) => n.opType !== "Gemm");
+    const outputs = [{ name: nodes.at(-1)?.outputs[0] ?? "", dtype: "float32", shape: null }] as const;
+    const features = { ...rest, graph: { ...graph, nodes, outputs } };
+    expect(message(() => modelFromOnnx(features, { name: "m.onnx", classes: 2, replaceHead: true }))).toBe(
+      'm.onnx: the last layer cannot be made again for other classes\n  expected one that is read for "/Flatten_output_0" alone\n  got      layers that the rest of the network needs as they are\n  hint     export the network with a last layer of its own, such as torch.nn.Linear(64, 2)',
+    );
+  });
+
   test("other classes than the data need a new head", async () => {
     const file = await open("resnet18-narrow");
     expect(message(() => modelFromOnnx(file, { name: "m.onnx", classes: 2 }))).toBe(

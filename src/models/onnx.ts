@@ -240,7 +240,20 @@ export function modelFromOnnx(model: OnnxModel, options: OnnxModelOptions): Mode
   }
   if (options.replaceHead && classes !== undefined) {
     const renewed = replaceHead(opened.imported, classes, seed, file);
-    opened = open(importOnnx(renewed, { file, output }), file, options.size);
+    const had = opened.logits[1];
+    try {
+      opened = open(importOnnx(renewed, { file, output }), file, options.size);
+    } catch (cause) {
+      // What makes the logits is read elsewhere, too: the features of a residual network that was exported without its head.
+      if (!(cause instanceof ShapeError)) throw cause;
+      throw new WeightsError(file, {
+        problem: "the last layer cannot be made again for other classes",
+        expected: `one that is read for "${output}" alone`,
+        got: "layers that the rest of the network needs as they are",
+        hint: `export the network with a last layer of its own, such as torch.nn.Linear(${had}, ${classes})`,
+        cause,
+      });
+    }
   }
   if (classes !== undefined && opened.logits[1] !== classes) {
     throw new WeightsError(file, {

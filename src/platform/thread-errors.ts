@@ -2,8 +2,8 @@
 import * as errors from "../common/errors.js";
 
 export interface PackedError {
-  /** Name of the class; "" for errors that are not ours. */
-  readonly name: string;
+  /** The error's own; "" for errors that are not ours. Not the class's name, which bundlers shorten. */
+  readonly code: string;
   readonly where: string;
   readonly problem: string;
   readonly expected?: string;
@@ -11,29 +11,29 @@ export interface PackedError {
   readonly hint?: string;
 }
 
-const classes = {
-  ShapeError: errors.ShapeError,
-  GraphError: errors.GraphError,
-  FileError: errors.FileError,
-  DataError: errors.DataError,
-  WeightsError: errors.WeightsError,
-  UsageError: errors.UsageError,
-  TrainingError: errors.TrainingError,
-  RuntimeError: errors.RuntimeError,
-};
+const classes: ReadonlyMap<string, new (where: string, facts: errors.ErrorFacts) => errors.MetalrError> = new Map([
+  ["shape", errors.ShapeError],
+  ["graph", errors.GraphError],
+  ["file", errors.FileError],
+  ["data", errors.DataError],
+  ["weights", errors.WeightsError],
+  ["usage", errors.UsageError],
+  ["training", errors.TrainingError],
+  ["runtime", errors.RuntimeError],
+]);
 
 /** An error as plain data; `cause` stays behind. */
 export function packError(error: unknown): PackedError {
   if (!(error instanceof errors.MetalrError)) {
     return {
-      name: "",
+      code: "",
       where: "thread",
       problem: error instanceof Error ? (error.stack ?? error.message) : String(error),
     };
   }
-  const { name, where, problem, expected, got, hint } = error;
+  const { code, where, problem, expected, got, hint } = error;
   return {
-    name,
+    code,
     where,
     problem,
     ...(expected === undefined ? {} : { expected }),
@@ -43,8 +43,9 @@ export function packError(error: unknown): PackedError {
 }
 
 /** The error again; one that was not ours becomes an internal error. */
-export function unpackError({ name, where, ...facts }: PackedError): errors.MetalrError {
-  for (const [known, Class] of Object.entries(classes)) if (known === name) return new Class(where, facts);
+export function unpackError({ code, where, ...facts }: PackedError): errors.MetalrError {
+  const Class = classes.get(code);
+  if (Class !== undefined) return new Class(where, facts);
   const { problem, ...rest } = facts;
-  return new errors.InternalError(name === "" ? `a thread failed: ${problem}` : problem, rest);
+  return new errors.InternalError(code === "" ? `a thread failed: ${problem}` : problem, rest);
 }

@@ -2,24 +2,28 @@
  * @file "Private fine-tune" as static files in a real browser: a dropped folder is trained on in WebAssembly as on Node, stopped and
  * resumed, its model leaves as a download and by no other way, and the page works without its server.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import type { Browser, BrowserContext, Page } from "playwright-core";
+import { join } from "node:path";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildPrivate } from "../../scripts/build-private.mjs";
 import { mostBytes, pageSize } from "../../scripts/page-size.mjs";
-import { flagsOf } from "../cli/train/fields.js";
-import { planTraining } from "../cli/train/plan.js";
 import { nodePlatform } from "../platform/node/index.js";
-import { nodeExecutor } from "../platform/node/onnxRuntime.js";
 import { readTensors } from "../records/files.js";
-import { readRun } from "../records/read.js";
-import { trainRun } from "../records/trainRun.js";
-import { chromiumPath, openBrowser } from "../studio/server/browser.testing.js";
-import type { StepEvent } from "../training/types.js";
+import { chromiumPath } from "../studio/server/browser.testing.js";
 import { writePictures } from "./pictures.testing.js";
+import {
+  copyRun,
+  drop,
+  expectSameRates,
+  fill,
+  finished,
+  type PrivateSite,
+  privateSite,
+  start,
+  trainOnNode,
+} from "./private.testing.js";
 import { serve, type TestServer } from "./serve.testing.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -37,140 +41,47 @@ const values = {
   headWarmupEpochs: "1",
 };
 
-const steps = (events: readonly { readonly type: string }[]): StepEvent[] =>
-  events.filter((e): e is StepEvent => e.type === "step");
-
 describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none)", () => {
   const home = mkdtempSync(join(tmpdir(), "metalr-private-"));
-  const site = join(home, "page");
   const lung = join(home, "lung");
-  let browser: Browser;
-  let context: BrowserContext;
-  let server: TestServer;
+  let site: PrivateSite;
   let elsewhere: TestServer;
   const asked: string[] = [];
-  const problems: string[] = [];
+  const open = () => site.open();
 
   beforeAll(async () => {
-    await buildPrivate({ outDir: site });
     await writePictures(lung, 24, 18);
-    // The two isolation headers and nothing else; and another origin, which would tell everybody what it was asked.
-    server = await serve(site);
+    site = await privateSite(home, chromiumPath ?? ""); // skipped where it is null
+    site.context.on("request", (request) => asked.push(request.url()));
+    // Another origin, which would tell everybody what it was asked.
     elsewhere = await serve(home, { leak: "leaked" }, { "access-control-allow-origin": "*" });
-    browser = await openBrowser(chromiumPath ?? ""); // skipped where it is null
-    context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
-    context.setDefaultTimeout(60_000);
-    context.on("request", (request) => asked.push(request.url()));
   });
   afterAll(async () => {
-    await browser?.close();
-    await server?.close();
+    await site?.close();
     await elsewhere?.close();
     rmSync(home, { recursive: true, force: true });
   });
 
-  async function open(): Promise<Page> {
-    const page = await context.newPage();
-    page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
-    page.on("pageerror", (error) => problems.push(error.message));
-    await page.goto(server.url);
-    await page.getByText("Ready.").waitFor();
-    await page.getByLabel("Threads").selectOption("1"); // threads that wait for each other are slow on a busy machine
-    return page;
-  }
-
-  /** Drops a folder of this machine, as a hand would. */
-  async function drop(page: Page, folder: string): Promise<void> {
-    const box = await page.locator(".drop").first().boundingBox();
-    const cdp = await page.context().newCDPSession(page);
-    for (const type of ["dragEnter", "dragOver", "drop"] as const) {
-      await cdp.send("Input.dispatchDragEvent", {
-        type,
-        x: (box?.x ?? 0) + 40,
-        y: (box?.y ?? 0) + 20,
-        data: { items: [], files: [folder], dragOperationsMask: 1 },
-      });
-    }
+  const dropLung = async (page: Page): Promise<void> => {
+    await drop(page, "images", [lung]);
     await page.getByText("108 images, 3 classes").waitFor();
-  }
-
-  async function fill(page: Page, given: Readonly<Record<string, string>>): Promise<void> {
-    await page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true");
-    for (const [key, value] of Object.entries(given)) {
-      const field = page.locator(`#option-${key}`);
-      if ((await field.evaluate((e) => (e as HTMLElement).tagName)) === "SELECT") await field.selectOption(value);
-      else await field.fill(value);
-    }
-  }
-
-  const start = async (page: Page): Promise<void> => {
-    await page.locator("button.primary:enabled", { hasText: "Start" }).click();
   };
-
-  /** Copies the files of a run out of OPFS. @returns the folder on this machine's disk */
-  async function runOf(page: Page, name: string): Promise<string> {
-    const files = (await page.evaluate(`(async () => {
-      const found = {};
-      const walk = async (folder, path) => {
-        for await (const [name, handle] of folder.entries()) {
-          if (handle.kind === "directory") await walk(handle, path + name + "/");
-          else {
-            const bytes = new Uint8Array(await (await handle.getFile()).arrayBuffer());
-            let text = "";
-            for (const b of bytes) text += String.fromCharCode(b);
-            found[path + name] = btoa(text);
-          }
-        }
-      };
-      const runs = await (await navigator.storage.getDirectory()).getDirectoryHandle("runs");
-      for await (const [name, handle] of runs.entries()) await walk(handle, "");
-      return found;
-    })()`)) as Record<string, string>;
-    const folder = join(home, name);
-    for (const [path, text] of Object.entries(files)) {
-      mkdirSync(dirname(join(folder, path)), { recursive: true });
-      writeFileSync(join(folder, path), Buffer.from(text, "base64"));
-    }
-    return folder;
-  }
 
   test("a folder is dropped, a network fine-tuned: rates as on Node to 1e-3, and the model computes the same in onnxruntime-node", async () => {
     const page = await open();
     expect(await page.evaluate("crossOriginIsolated")).toBe(true);
-    await drop(page, lung);
+    await dropLung(page);
     expect(await page.locator(".thumbnail canvas").count()).toBe(12);
     await fill(page, { ...values, maxEpoch: "-3" });
     await page.getByText("must be a whole number ≥ 1, got -3").first().waitFor();
     expect(await page.getByRole("button", { name: "Start" }).isDisabled()).toBe(true);
     await fill(page, values);
     await start(page);
-    await page.getByText("Finished. The model").waitFor();
+    await finished(page);
 
-    const inBrowser = await readRun(nodePlatform.files, await runOf(page, "from-browser"), { events: true });
-    const plan = await planTraining({ ...flagsOf(values), data: lung, pretrainedPath: "none" }, nodePlatform);
-    const split = plan.splits[0];
-    if (split === undefined) throw new Error("the folder gives no run");
-    const onNode = await trainRun(join(home, "on-node"), {
-      ...plan.settings,
-      ...(await plan.forSplit(split, plan.opened.model)),
-      platform: nodePlatform,
-      executor: nodeExecutor({ threads: 1 }),
-      method: plan.method,
-      data: { dataset: plan.dataset, split },
-      model: plan.opened.model,
-    });
-    const reference = await readRun(nodePlatform.files, onNode.folder, { events: true });
-    const [mine, theirs] = [steps(inBrowser.events), steps(reference.events)];
-    expect(mine.length).toBe(theirs.length);
-    expect(inBrowser.record.info.data).toEqual(reference.record.info.data);
-    for (const [t, want] of theirs.entries()) {
-      const largest = Math.max(...want.lr);
-      const worst = Math.max(...want.lr.map((v, j) => Math.abs(v - (mine[t]?.lr[j] ?? Number.NaN))));
-      expect(worst / largest, `rates of step ${t + 1}`).toBeLessThan(1e-3);
-    }
-    // They moved, and differently: not a constant that both sides share.
-    const end = theirs.at(-1)?.lr ?? [];
-    expect(new Set(end).size).toBe(end.length);
+    const mine = await copyRun(page, join(home, "from-browser"));
+    const { plan, split, run: onNode } = await trainOnNode(join(home, "on-node"), values, lung);
+    await expectSameRates(mine, onNode.folder);
 
     const downloading = page.waitForEvent("download");
     await page.getByRole("button", { name: "Download model (.onnx)" }).click();
@@ -178,10 +89,7 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
     const bytes = readFileSync(await download.path());
     const ort = createRequire(import.meta.url)("onnxruntime-node") as typeof import("onnxruntime-node");
     const session = await ort.InferenceSession.create(new Uint8Array(bytes));
-    const { tensors } = await readTensors(
-      nodePlatform.files,
-      join(inBrowser.folder, "predictions/selected.safetensors"),
-    );
+    const { tensors } = await readTensors(nodePlatform.files, join(mine, "predictions/selected.safetensors"));
     const logits = Float32Array.from((tensors.get("logits")?.data ?? []) as Float32Array); // as float32 as they were computed
     expect(logits.length).toBe(3 * split.test.length);
     const { transforms } = onNode;
@@ -203,7 +111,7 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
 
   test("a training is stopped, the page reloaded, and it goes on with the same images from its checkpoint", async () => {
     const page = await open();
-    await drop(page, lung);
+    await dropLung(page);
     await fill(page, { ...values, maxEpoch: "40" });
     await start(page);
     await page.getByRole("button", { name: "Stop", exact: true }).click();
@@ -212,7 +120,7 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
     await page.reload();
     await page.getByText("Ready.").waitFor();
     expect(await row.getByRole("button", { name: "Resume" }).isDisabled()).toBe(true); // its images are not open
-    await drop(page, lung);
+    await dropLung(page);
     await row.getByRole("button", { name: "Resume" }).click();
     await page.getByText("Training.", { exact: true }).waitFor();
     await page.getByRole("button", { name: "Stop", exact: true }).click();
@@ -230,7 +138,7 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
         .filter((u) => u.protocol !== "blob:" && u.protocol !== "data:")
         .map((u) => u.origin),
     );
-    expect([...origins]).toEqual([new URL(server.url).origin]);
+    expect([...origins]).toEqual([new URL(site.server.url).origin]);
     const page = await open();
     const url = `${elsewhere.url}leak`;
     const tries = `(async () => {
@@ -270,7 +178,7 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
       const page = await open();
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height: 800 });
-      await drop(page, lung);
+      await dropLung(page);
       await page.getByRole("button", { name: "Show" }).first().click();
       await page.getByRole("heading", { name: "Learning rates" }).waitFor();
       await page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true");
@@ -287,25 +195,27 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
   );
 
   test("small: gzip, 60 kB before the page can be seen, 250 kB with its worker, ONNX Runtime apart", () => {
-    const files = readdirSync(site, { recursive: true, encoding: "utf8" });
-    const { page, runtime, bytes } = pageSize(site, files);
+    const files = readdirSync(site.folder, { recursive: true, encoding: "utf8" });
+    const { page, runtime, bytes } = pageSize(site.folder, files);
     expect(page).toBeLessThan(60_000);
     expect(bytes).toBeLessThanOrEqual(mostBytes);
     expect(runtime).toBeGreaterThan(10_000); // it lies in files of its own, and is not counted twice
   });
 
   test("without its server it still opens and trains", async () => {
-    await server.close();
+    await site.server.close();
     const page = await open();
     expect(await page.evaluate("crossOriginIsolated")).toBe(true);
-    await drop(page, lung);
+    await dropLung(page);
     await fill(page, { ...values, maxEpoch: "1" });
     await start(page);
-    await page.getByText("Finished. The model").waitFor();
+    await finished(page);
     await page.close();
   });
 
   test("no errors but those of the refused tries", () => {
-    expect(problems.filter((p) => !p.includes(elsewhere.url.slice(7, -1)) && !/inline script/.test(p))).toEqual([]);
+    expect(site.problems.filter((p) => !p.includes(elsewhere.url.slice(7, -1)) && !/inline script/.test(p))).toEqual(
+      [],
+    );
   });
 });

@@ -57,6 +57,9 @@ const texts = (options: TrainOptions): TrainValues =>
     ),
   );
 
+/** What requests end with that were under way when `close` was called. */
+export const closed = "has been closed";
+
 /** @throws {RuntimeError} the worker's script cannot be loaded */
 export async function openTrainer({ worker, onEvent, ...setup }: TrainerOptions): Promise<Trainer> {
   const pending = new Map<number, { resolve(answer: unknown): void; reject(error: Error): void }>();
@@ -111,7 +114,7 @@ export async function openTrainer({ worker, onEvent, ...setup }: TrainerOptions)
       await call("remove", folder);
     },
     close() {
-      die(new RuntimeError("training worker", { problem: "has been closed" }));
+      die(new RuntimeError("training worker", { problem: closed }));
       worker.terminate();
     },
   };

@@ -21,6 +21,7 @@ const left: ReadonlySet<string> = new Set([
   "threads",
   "device",
   "executor",
+  "precision",
 ]);
 
 let job: Job | null = null;

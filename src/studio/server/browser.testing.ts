@@ -7,7 +7,8 @@ const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/goog
 /** Path of the system's Chromium; null where there is none. */
 export const chromiumPath: string | null = places.find((path) => existsSync(path)) ?? null;
 
-export const openBrowser = (path: string): Promise<Browser> =>
+/** @param more arguments besides those of every test */
+export const openBrowser = (path: string, more: readonly string[] = []): Promise<Browser> =>
   chromium.launch({
     executablePath: path,
     args: [
@@ -18,5 +19,6 @@ export const openBrowser = (path: string): Promise<Browser> =>
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...more,
     ],
   });

@@ -1,11 +1,11 @@
 /** @file One training in the page: the worker, its files, its events as curves, and the runs that the browser keeps. */
 import type { TrainField } from "../../../cli/train/fields.js";
-import { MetalrError } from "../../../common/errors.js";
+import { MetalrError, RuntimeError } from "../../../common/errors.js";
 import type { PickedFile } from "../../../platform/web/files.js";
 import { CurveBuffer, type Curves } from "../../../records/curves.js";
 import type { EndEvent, EpochEvent, StartEvent, StepEvent, TrainingEvent } from "../../../training/types.js";
 import type { Look, StoredRun, Trained } from "../../../web/protocol.js";
-import { openTrainer, type Trainer } from "../../../web/trainer.js";
+import { closed, openTrainer, type Trainer } from "../../../web/trainer.js";
 import { type Provider, setupFor, startWorker } from "./assets.js";
 
 /** Most points of a curve, halved. */
@@ -70,7 +70,7 @@ const worded = (error: unknown): string =>
 export class Session {
   private state: State = initial;
   private begun = false;
-  private trainer: Trainer | null = null;
+  private trainer: Promise<Trainer> | null = null;
   private buffer: CurveBuffer | null = null;
   private lastStep = 0;
   private readonly recent: { readonly at: number; readonly images: number }[] = [];
@@ -104,27 +104,39 @@ export class Session {
     });
   }
 
+  /** A new worker in the place of one that may be there; what is asked meanwhile waits for the new one. */
   private async openWorker(): Promise<void> {
-    this.trainer?.close();
-    const trainer = await openTrainer({
+    const before = this.trainer;
+    const opening = openTrainer({
       worker: startWorker(),
       onEvent: (event) => this.take(event),
       ...setupFor(this.state.provider, this.state.threads),
     });
-    this.trainer = trainer;
+    this.trainer = opening;
+    before?.then(
+      (old) => old.close(),
+      () => {}, // it never started, and has said so
+    );
+    const trainer = await opening;
     this.set({ fields: await trainer.fields(), runs: await trainer.runs() });
   }
 
-  private get worker(): Trainer {
+  private async ask<T>(what: (worker: Trainer) => Promise<T>): Promise<T> {
     if (this.trainer === null) throw new Error("the training worker is not started yet");
-    return this.trainer;
+    return what(await this.trainer);
+  }
+
+  /** A worker is closed only for another one, which is given the same files: nothing is wrong with that. */
+  private fail(error: unknown, change: Partial<State> = {}): void {
+    if (error instanceof RuntimeError && error.problem === closed) return;
+    this.set({ ...change, problem: worded(error) });
   }
 
   private async attempt(work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
-      this.set({ problem: worded(error) });
+      this.fail(error);
     }
   }
 
@@ -148,7 +160,7 @@ export class Session {
   private async reopen(): Promise<void> {
     const { data, weights } = this.state;
     if (data === null) return;
-    await this.worker.open({ data, weights });
+    await this.ask((w) => w.open({ data, weights }));
     await this.look();
   }
 
@@ -157,10 +169,10 @@ export class Session {
     const mine = ++this.looks;
     this.set({ looking: true });
     try {
-      const look = await this.worker.look(this.state.values);
+      const look = await this.ask((w) => w.look(this.state.values));
       if (mine === this.looks) this.set({ look });
     } catch (error) {
-      if (mine === this.looks) this.set({ look: null, problem: worded(error) });
+      if (mine === this.looks) this.fail(error, { look: null });
     } finally {
       if (mine === this.looks) this.set({ looking: false });
     }
@@ -170,7 +182,7 @@ export class Session {
     const values = { ...this.state.values, [key]: value };
     this.set({ values, problem: null });
     await this.attempt(async () => {
-      const errors = await this.worker.check(values);
+      const errors = await this.ask((w) => w.check(values));
       if (values !== this.state.values) return; // typed on meanwhile
       this.set({ errors });
       if (Object.keys(errors).length === 0 && this.state.data !== null) await this.look();
@@ -195,7 +207,7 @@ export class Session {
   /** Goes on with a run that was stopped, or that ended with its page: over the files that are open. */
   async resume(folder: string): Promise<void> {
     await this.attempt(async () => {
-      const { info } = await this.worker.events(folder);
+      const { info } = await this.ask((w) => w.events(folder));
       const { values } = info.options;
       const stored =
         typeof values === "object" && values !== null
@@ -207,32 +219,32 @@ export class Session {
   }
 
   private async train(folder: string, options: State["values"], resume: boolean): Promise<void> {
-    const earlier = resume ? (await this.worker.events(folder)).events : [];
+    const earlier = resume ? (await this.ask((w) => w.events(folder))).events : [];
     this.clear(folder);
     this.set({ problem: null, trained: null });
     for (const event of earlier) if (event.type !== "end") this.take(event);
     this.change({ state: "preparing" });
     try {
-      const trained = await this.worker.train({ folder, options, resume });
+      const trained = await this.ask((w) => w.train({ folder, options, resume }));
       this.set({ trained });
       this.draw();
       this.change({ state: trained.reason });
     } catch (error) {
-      this.set({ problem: worded(error) });
+      this.fail(error);
       this.change({ state: "stopped" });
     }
-    this.set({ runs: await this.worker.runs() });
+    this.set({ runs: await this.ask((w) => w.runs()) });
   }
 
   async stop(): Promise<void> {
     this.change({ state: "stopping" });
-    await this.attempt(() => this.worker.stop());
+    await this.attempt(() => this.ask((w) => w.stop()));
   }
 
   /** Shows a run that the browser keeps. */
   async show(folder: string): Promise<void> {
     await this.attempt(async () => {
-      const { events } = await this.worker.events(folder);
+      const { events } = await this.ask((w) => w.events(folder));
       this.clear(folder);
       this.set({ trained: null, problem: null });
       for (const event of events) this.take(event);
@@ -243,16 +255,16 @@ export class Session {
 
   async remove(folder: string): Promise<void> {
     await this.attempt(async () => {
-      await this.worker.remove(folder);
+      await this.ask((w) => w.remove(folder));
       if (this.state.live?.folder === folder) this.set({ live: null, trained: null });
-      this.set({ runs: await this.worker.runs() });
+      this.set({ runs: await this.ask((w) => w.runs()) });
     });
   }
 
   /** Offers a file of a run as a download: it goes from this page to this machine's disk. */
   async download(folder: string, file: string): Promise<void> {
     await this.attempt(async () => {
-      const found = await this.worker.file(folder, file);
+      const found = await this.ask((w) => w.file(folder, file));
       const link = document.createElement("a");
       link.href = URL.createObjectURL(found);
       link.download = `${folder}-${file}`;
