@@ -1,8 +1,9 @@
 /** @file Shows a comparison while it goes on: a bar over all and one for each job on a terminal, plain lines elsewhere. */
-import { MultiBar, type SingleBar } from "cli-progress";
+import type { MultiBar, SingleBar } from "cli-progress";
 import type { Cell } from "../../records/compare.js";
 import { formatDuration, formatPercent } from "../../records/format.js";
 import type { TrainingEvent } from "../../training/types.js";
+import { barsOn } from "../bars.js";
 import type { Context } from "../command.js";
 import { type Kind, TimeLeft } from "./time-left.js";
 
@@ -40,21 +41,7 @@ export class CompareProgress {
     private readonly context: Pick<Context, "print" | "terminal" | "style">,
     private readonly jobs: () => number,
   ) {
-    this.multi =
-      context.terminal === null
-        ? null
-        : new MultiBar({
-            stream: context.terminal,
-            format: "{what} {bar} {percentage} %  {facts}",
-            barCompleteChar: "█",
-            barIncompleteChar: "░",
-            barsize: 20,
-            hideCursor: true,
-            clearOnComplete: true,
-            linewrap: false,
-            gracefulExit: false, // Ctrl-C is handled by bin.ts
-            fps: 8,
-          });
+    this.multi = context.terminal === null ? null : barsOn(context.terminal);
   }
 
   /** @param waiting trainings that are not finished @param taken how long earlier ones took */

@@ -1,7 +1,8 @@
 /** @file Shows a training while it goes on: bars on a terminal, plain lines elsewhere. */
-import { MultiBar, type SingleBar } from "cli-progress";
+import type { MultiBar, SingleBar } from "cli-progress";
 import { formatDuration, formatNumber, formatPercent, formatShare, NONE } from "../../records/format.js";
 import type { EpochEvent, Evaluation, StepEvent, TrainingEvent } from "../../training/types.js";
+import { barsOn } from "../bars.js";
 import type { Context } from "../command.js";
 import { Pace } from "./pace.js";
 
@@ -159,18 +160,7 @@ class Bars {
   private steps = 1;
 
   constructor(terminal: NodeJS.WriteStream) {
-    this.multi = new MultiBar({
-      stream: terminal,
-      format: "{what} {bar} {percentage} %  {facts}",
-      barCompleteChar: "█",
-      barIncompleteChar: "░",
-      barsize: 20,
-      hideCursor: true,
-      clearOnComplete: true,
-      linewrap: false,
-      gracefulExit: false, // Ctrl-C is handled by bin.ts
-      fps: 8,
-    });
+    this.multi = barsOn(terminal);
   }
 
   begin(index: number, count: number): void {
