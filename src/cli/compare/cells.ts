@@ -11,7 +11,7 @@ import type { Executor } from "../../runtime/types.js";
 import { checkIdentity, resolveTraining } from "../../training/settings.js";
 import type { TrainingEvent } from "../../training/types.js";
 import type { Context } from "../command.js";
-import type { TrainFlags } from "../train/flags.js";
+import { type TrainFlags, trainFlags } from "../train/flags.js";
 import { methodFor } from "../train/method.js";
 import { type Plan, planTraining } from "../train/plan.js";
 import type { CompareFlags } from "./flags.js";
@@ -155,26 +155,16 @@ export function forMethod(method: Method, split: Split): Split {
   return { ...split, train, meta: train };
 }
 
+/** What compare does not offer is as train has it by default. */
+const unset = Object.fromEntries(Object.keys(trainFlags).map((key) => [key, undefined])) as Record<
+  keyof TrainFlags, // the keys are of that very object
+  undefined
+>;
+
 /** The shared options as train knows them; those of one method are written at the method itself. */
 const trainFlagsOf = (given: CompareFlags, data: string, seed: number): TrainFlags => ({
+  ...unset,
   ...given,
   data,
   seed,
-  method: undefined,
-  loss: undefined,
-  patchSize: undefined,
-  windowSize: undefined,
-  overlap: undefined,
-  patchesPerVolume: undefined,
-  foreground: undefined,
-  flip: undefined,
-  intensity: undefined,
-  variant: undefined,
-  hyperLr: undefined,
-  lrUpdate: undefined,
-  lrBounds: undefined,
-  headWarmupEpochs: undefined,
-  logInterval: undefined,
-  resume: undefined,
-  replaceHead: undefined,
 });

@@ -2,8 +2,8 @@
 import { InternalError, RuntimeError } from "../../common/errors.js";
 import { unpackError } from "../../platform/thread-errors.js";
 import type { Cell } from "../../records/compare.js";
-import type { TrainingEvent } from "../../training/types.js";
 import type { ChildProgram } from "../command.js";
+import type { CellRun } from "./cells.js";
 import { type Division, divideWork, type JobsWanted, type Room } from "./jobs.js";
 import type { FromWorker, ToWorker } from "./messages.js";
 
@@ -86,12 +86,7 @@ export class Pool {
    * @returns false when it was stopped
    * @throws what the training threw; @throws {RuntimeError} processes that ended by themselves, twice
    */
-  async train(
-    job: number,
-    cell: Cell,
-    data: string,
-    o: { readonly signal: AbortSignal; readonly report: (event: TrainingEvent) => void },
-  ): Promise<boolean> {
+  async train(job: number, cell: Cell, data: string, o: Omit<CellRun, "executor">): Promise<boolean> {
     try {
       for (let attempt = 1; ; attempt++) {
         const how = await this.once(job, cell, data, o);

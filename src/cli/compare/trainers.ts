@@ -2,10 +2,9 @@
 import { UsageError } from "../../common/errors.js";
 import type { Cell } from "../../records/compare.js";
 import type { Executor } from "../../runtime/types.js";
-import type { TrainingEvent } from "../../training/types.js";
 import type { Context } from "../command.js";
 import { executorOf } from "../speed.js";
-import { CellTrainer, type SharedByCells } from "./cells.js";
+import { type CellRun, CellTrainer, type SharedByCells } from "./cells.js";
 import { divideWork } from "./jobs.js";
 import { Pool } from "./pool.js";
 
@@ -65,12 +64,7 @@ export class Trainers {
   mayTake = (job: number): Promise<boolean> => this.pool?.mayTake(job) ?? Promise.resolve(true);
 
   /** @returns false when it was stopped */
-  async train(
-    job: number,
-    cell: Cell,
-    data: string,
-    o: { readonly signal: AbortSignal; readonly report: (event: TrainingEvent) => void },
-  ): Promise<boolean> {
+  async train(job: number, cell: Cell, data: string, o: Omit<CellRun, "executor">): Promise<boolean> {
     if (this.pool) return this.pool.train(job, cell, data, o);
     this.executor ??= executorOf(this.context, this.shared.given);
     return this.own.train(cell, data, { ...o, executor: await this.executor });
