@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Random } from "../common/random.js";
+import { content } from "./content.testing.js";
 
 const script = fileURLToPath(new URL("./trainRun.child.testing.ts", import.meta.url));
 const home = mkdtempSync(join(tmpdir(), "metalr-resume-"));
@@ -42,24 +43,6 @@ function live(folder: string, { events, delayMs, workers = 0 }: Life): Promise<{
     child.on("error", reject);
     child.on("close", () => resolve({ ended, errors }));
   });
-}
-
-/** What has to be equal: files byte for byte, and every number of the log that is no time. */
-function content(folder: string) {
-  const bytes = (name: string) => readFileSync(join(folder, name)).toString("base64");
-  const events = readFileSync(join(folder, "events.jsonl"), "utf8")
-    .trimEnd()
-    .split("\n")
-    .map((line): Record<string, unknown> => JSON.parse(line))
-    .filter(({ type }) => type === "step" || type === "epoch" || type === "end")
-    .map(({ elapsedMs: _, stepMs: _s, waitMs: _w, ...rest }) => rest);
-  return {
-    checkpoint: bytes("checkpoints/last.safetensors"),
-    selected: bytes("predictions/selected.safetensors"),
-    last: bytes("predictions/last.safetensors"),
-    onnx: bytes("model.onnx"),
-    events,
-  };
 }
 
 describe("a run that was killed and continued is the same as one never killed", () => {

@@ -2,9 +2,14 @@
  * @file metalr/web: the library for browsers. Images, weights and results stay in the page: nothing here sends anything.
  * Training blocks the thread that calls it; `openTrainer` does it in a worker, with its runs in the browser's private file system.
  */
-import { openDataset as openStored } from "../data/open.js";
-import { isOnnx, openModel as openNamed } from "../models/open.js";
-import type { Model } from "../models/types.js";
+import { type OpenOptions, openDataset as openStored } from "../data/open.js";
+import {
+  isOnnx,
+  type ModelFromFile,
+  modelFromFile,
+  type OpenModelOptions as NamedModelOptions,
+  openModel as openNamed,
+} from "../models/open.js";
 import type { PickedFile } from "../platform/web/files.js";
 import { webPlatform } from "../platform/web/index.js";
 import { type WebExecutorOptions, webExecutor } from "../platform/web/onnxRuntime.js";
@@ -12,29 +17,11 @@ import type { Executor } from "../runtime/types.js";
 import { fineTune as fineTuneWith } from "../training/fine-tune.js";
 import { type OpenedDataset, withFolds } from "../training/folds.js";
 import type { FineTuneOptions, FineTuneResult } from "../training/options.js";
-import type { WeightMatch } from "../weights/index.js";
 import { filesOf, rootOf, type WebFiles } from "./files.js";
 
-export interface OpenModelOptions {
+export interface OpenModelOptions extends Pick<NamedModelOptions, "classes" | "channels" | "seed" | "head"> {
   /** A checkpoint (PyTorch, safetensors, npz, .onnx with its network); without it the weights are random. */
   readonly weights?: File | PickedFile;
-  /** Classes of the data. */
-  readonly classes: number;
-  /** Channels of the images where there is no checkpoint to say it; default 3. */
-  readonly channels?: number;
-  /** Of weights that no checkpoint gives; default 0. */
-  readonly seed?: number;
-  /** "keep" (default) takes the checkpoint's classifier where it has as many classes; "new" never. */
-  readonly head?: "keep" | "new";
-}
-
-/** A model, and what became of every tensor of its checkpoint. */
-export interface OpenedModel extends Model {
-  readonly from: {
-    readonly file: string;
-    readonly notes: readonly string[];
-    readonly match: WeightMatch | null;
-  } | null;
 }
 
 /**
@@ -43,29 +30,22 @@ export interface OpenedModel extends Model {
  * @param name "resnet18", "resnet20", … (`architectures`); null: the weights' own
  * @throws {UsageError} no such network; @throws {FileError} not a checkpoint; @throws {WeightsError} weights that do not fit
  */
-export async function openModel(name: string | null, options: OpenModelOptions): Promise<OpenedModel> {
+export async function openModel(name: string | null, options: OpenModelOptions): Promise<ModelFromFile> {
   const { weights: picked, ...rest } = options;
   const files = picked === undefined ? [] : await filesOf(picked);
   const path = files[0]?.path;
   const platform = webPlatform({ picked: files });
-  const { model, weights } = await openNamed(name ?? (path !== undefined && isOnnx(path) ? path : null), {
+  const opened = await openNamed(name ?? (path !== undefined && isOnnx(path) ? path : null), {
     ...rest,
     platform,
     ...(path !== undefined && !isOnnx(path) && { weights: path }),
   });
-  return {
-    ...model,
-    from: path === undefined ? null : { file: path, notes: weights?.notes ?? [], match: weights?.match ?? null },
-  };
+  return modelFromFile(opened, path);
 }
 
-export interface OpenDatasetOptions {
-  /** Class names in the order of the labels; default: the file's own, else "0", "1", … */
-  readonly classes?: readonly string[];
+export interface OpenDatasetOptions extends Pick<OpenOptions, "classes" | "cacheBytes"> {
   /** CSV with the group (patient, video) of every image: fold,index,group. */
   readonly groupsFile?: File | PickedFile;
-  /** Decoded images kept in memory, in bytes; default 256 MiB. */
-  readonly cacheBytes?: number;
   /** Address of dcmjs-codecs/build/dcmjs-native-codecs.wasm by that path, for compressed DICOM. */
   readonly packageFiles?: Readonly<Record<string, string>>;
 }
@@ -137,6 +117,7 @@ export {
   sgd,
 } from "../methods/index.js";
 export { architectures, createModel, type Model } from "../models/index.js";
+export type { ModelFromFile as OpenedModel } from "../models/open.js";
 export type { PickedFile } from "../platform/web/files.js";
 export { type WebPlatformOptions, webPlatform } from "../platform/web/index.js";
 export { type RuntimeFiles, type WebExecutorOptions, webExecutor } from "../platform/web/onnxRuntime.js";

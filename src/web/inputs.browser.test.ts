@@ -76,7 +76,7 @@ function writeScans(folder: string): void {
   for (const [k, { bytes }] of grey.entries()) writeFileSync(join(folder, "healthy", `compressed-${k}.dcm`), bytes);
 }
 
-describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none)", () => {
+describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none)", { timeout: 150_000 }, () => {
   const home = mkdtempSync(join(tmpdir(), "metalr-inputs-"));
   const file = (name: string, bytes: Uint8Array): string => {
     writeFileSync(join(home, name), bytes);

@@ -41,7 +41,7 @@ const values = {
   headWarmupEpochs: "1",
 };
 
-describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none)", () => {
+describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none)", { timeout: 150_000 }, () => {
   const home = mkdtempSync(join(tmpdir(), "metalr-private-"));
   const lung = join(home, "lung");
   let site: PrivateSite;

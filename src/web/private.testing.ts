@@ -105,13 +105,12 @@ export async function problemOf(page: Page): Promise<string> {
   return (await notice.textContent()) ?? "";
 }
 
-/** Names of the runs that the browser keeps, newest first. */
-export const runNames = (page: Page): Promise<string[]> =>
-  page.locator("table.kept tbody th[scope=row]").allInnerTexts();
+/** Name of the run that the page shows. */
+export const shownRun = (page: Page): Promise<string> => page.locator("section.training .title h2").innerText();
 
-/** Copies the files of a run out of OPFS into `folder` on this machine's disk. @param run default: the newest */
-export async function copyRun(page: Page, folder: string, run?: string): Promise<string> {
-  const name = run ?? (await runNames(page))[0] ?? "";
+/** Copies the files of the run that the page shows out of OPFS into `folder` on this machine's disk. */
+export async function copyRun(page: Page, folder: string): Promise<string> {
+  const name = await shownRun(page);
   const files = (await page.evaluate(`(async () => {
     const found = {};
     const walk = async (folder, path) => {
