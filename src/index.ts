@@ -2,12 +2,16 @@
  * @file metalr for Node: open a network and data, fine-tune with one learning rate per layer, use the result. The layers under it are
  * entries of their own: metalr/graph, metalr/ops, metalr/autodiff, metalr/compile, metalr/runtime.
  */
-import type { WindowOption } from "./data/dicom/read.js";
 import { openNiftiImage } from "./data/nifti/pairs.js";
-import { openDataset as openStored } from "./data/open.js";
+import { type OpenOptions, openDataset as openStored } from "./data/open.js";
 import type { Dataset } from "./data/types.js";
-import { isOnnx, openModel as openNamed } from "./models/open.js";
-import type { Model } from "./models/types.js";
+import {
+  isOnnx,
+  type ModelFromFile,
+  modelFromFile,
+  type OpenModelOptions as NamedModelOptions,
+  openModel as openNamed,
+} from "./models/open.js";
 import { processorExecutor } from "./platform/node/executor.js";
 import { nodePlatform } from "./platform/node/index.js";
 import { svgToPng } from "./platform/node/raster.js";
@@ -35,7 +39,6 @@ import type { Executor } from "./runtime/types.js";
 import { fineTune as fineTuneWith } from "./training/fine-tune.js";
 import { type OpenedDataset, withFolds } from "./training/folds.js";
 import type { FineTuneOptions, FineTuneResult } from "./training/options.js";
-import type { WeightMatch } from "./weights/index.js";
 
 /** What Node brings by itself and may be given instead. */
 type Surroundings = "executor" | "platform" | "rasterize";
@@ -48,29 +51,7 @@ const surroundings = () => {
   return { platform: nodePlatform, executor: shared };
 };
 
-export interface OpenModelOptions {
-  /** Path of a checkpoint (PyTorch, safetensors, npz); without it the weights are random. */
-  readonly weights?: string;
-  /** Classes of the data. */
-  readonly classes: number;
-  /** Channels of the images where there is no checkpoint to say it; default 3. */
-  readonly channels?: number;
-  /** Channels of the first layer where there is no checkpoint to say it; default the network's own. */
-  readonly width?: number;
-  /** Of weights that no checkpoint gives; default 0. */
-  readonly seed?: number;
-  /** "keep" (default) takes the checkpoint's classifier where it has as many classes; "new" never. */
-  readonly head?: "keep" | "new";
-}
-
-/** A model, and what became of every tensor of its checkpoint. */
-export interface OpenedModel extends Model {
-  readonly from: {
-    readonly file: string;
-    readonly notes: readonly string[];
-    readonly match: WeightMatch | null;
-  } | null;
-}
+export type OpenModelOptions = Omit<NamedModelOptions, "platform" | "size">;
 
 /**
  * Opens a network for training.
@@ -78,31 +59,12 @@ export interface OpenedModel extends Model {
  * @param name "resnet18", "resnet20", "unet3d", … (`architectures`), or the path of an .onnx file with its weights
  * @throws {UsageError} no such network; @throws {FileError} not a checkpoint; @throws {WeightsError} weights that do not fit
  */
-export async function openModel(name: string, options: OpenModelOptions): Promise<OpenedModel> {
-  const { model, weights } = await openNamed(name, { ...options, platform: nodePlatform });
-  const file = isOnnx(name) ? name : options.weights;
-  return {
-    ...model,
-    from: file === undefined ? null : { file, notes: weights?.notes ?? [], match: weights?.match ?? null },
-  };
+export async function openModel(name: string, options: OpenModelOptions): Promise<ModelFromFile> {
+  const opened = await openNamed(name, { ...options, platform: nodePlatform });
+  return modelFromFile(opened, isOnnx(name) ? name : options.weights);
 }
 
-export interface OpenDatasetOptions {
-  /** Class names in the order of the labels; default: the file's own, else "0", "1", … */
-  readonly classes?: readonly string[];
-  /** CSV with the group (patient, video) of every image: fold,index,group. */
-  readonly groupsFile?: string;
-  /** Instead of such a file: the group of an image by its number and name ("fold 2, frame 17", or its path). */
-  readonly groups?: (index: number, name: string) => string;
-  /** CSV with the labels of a folder of images or DICOM files: path or SOPInstanceUID, label, perhaps split or fold, and group. */
-  readonly labelsFile?: string;
-  /** Which grey values of DICOM files become black and white; default "file": the window that each file brings along. */
-  readonly window?: WindowOption;
-  /** What pseudonyms of patients in DICOM files are made with; default from the content of the first file. */
-  readonly salt?: string;
-  /** Decoded images kept in memory, in bytes; default 256 MiB. */
-  readonly cacheBytes?: number;
-}
+export type OpenDatasetOptions = Omit<OpenOptions, "platform">;
 
 /**
  * Opens images with labels: the released pickle (also zipped and split), .npz, a folder with one folder a class, a CSV of paths.
@@ -199,6 +161,7 @@ export {
   sgd,
 } from "./methods/index.js";
 export { architectures, createModel, type Model } from "./models/index.js";
+export type { ModelFromFile as OpenedModel } from "./models/open.js";
 export { type ExecutorChoice, openExecutor, processorExecutor } from "./platform/node/executor.js";
 export { nodePlatform } from "./platform/node/index.js";
 export { nodeExecutor } from "./platform/node/onnxRuntime.js";

@@ -20,9 +20,9 @@ export interface OpenOptions {
   readonly platform: Platform;
   /** Class names in the order of the labels; default: the file's own, else "0", "1", … */
   readonly classes?: readonly string[];
-  /** CSV with the group of every image, as `withGroups` reads it. */
+  /** CSV with the group (patient, video) of every image: fold,index,group or path,group (`withGroups`). */
   readonly groupsFile?: string;
-  /** Instead of such a file: the group of an image by its number and name. */
+  /** Instead of such a file: the group of an image by its number and name ("fold 2, frame 17", or its path). */
   readonly groups?: (index: number, name: string) => string;
   /**
    * For a folder of images or DICOM files: CSV with their labels, by path inside the folder or, for DICOM, by SOPInstanceUID; perhaps

@@ -13,7 +13,7 @@ import type { Model } from "./types.js";
 export const defaultArchitecture = "resnet18";
 
 export interface OpenModelOptions {
-  /** Path of a checkpoint; without it the weights are random. */
+  /** Path of a checkpoint (PyTorch, safetensors, npz); without it the weights are random. */
   readonly weights?: string;
   readonly platform: Pick<Platform, "files" | "inflate">;
   /** Classes of the data. */
@@ -35,6 +35,21 @@ export interface OpenedModel {
   /** Null where there are no weights, and for an ONNX file, which is network and weights in one. */
   readonly weights: (Pick<Checkpoint, "format" | "notes"> & { readonly match: WeightMatch }) | null;
 }
+
+/** A model, and what became of every tensor of its checkpoint. */
+export interface ModelFromFile extends Model {
+  readonly from: {
+    readonly file: string;
+    readonly notes: readonly string[];
+    readonly match: WeightMatch | null;
+  } | null;
+}
+
+/** @param file checkpoint or ONNX file that the model was opened from, if any */
+export const modelFromFile = ({ model, weights }: OpenedModel, file: string | undefined): ModelFromFile => ({
+  ...model,
+  from: file === undefined ? null : { file, notes: weights?.notes ?? [], match: weights?.match ?? null },
+});
 
 /**
  * A network ready for training. Its width and the channels of its images are the checkpoint's.
