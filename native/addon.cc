@@ -62,7 +62,7 @@ class Program {
  private:
   StepPtr make(int32_t op, Words& w) {
     switch (op) {
-      case 1: return makeConvolution(w, setup_);
+      case 1: return makeConvolution(w, setup_, false);
       case 2: return makeMatmul(w, setup_);
       case 3: return makeReorder(w, setup_);
       case 4: return makePointwise(w, setup_);
@@ -76,6 +76,7 @@ class Program {
       case 12: return makeReduce(w, setup_);
       case 13: return makeSoftmax(w, setup_);
       case 14: return makeDot(w, setup_);
+      case 15: return makeConvolution(w, setup_, true);
       default: throw std::runtime_error("no instruction has the number " + std::to_string(op));
     }
   }
@@ -240,9 +241,11 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("version", Napi::String::New(env, std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch)));
   const auto isa = static_cast<int>(dnnl::get_effective_cpu_isa());
   const int avx512 = static_cast<int>(dnnl::cpu_isa::avx512_core);
-  exports.Set("block", Napi::Number::New(env, (isa & avx512) == avx512 ? 16 : 8));
+  const int block = (isa & avx512) == avx512 ? 16 : 8;
+  exports.Set("block", Napi::Number::New(env, block));
   const int bf16 = static_cast<int>(dnnl::cpu_isa::avx512_core_bf16);
   exports.Set("bfloat16", Napi::Boolean::New(env, (isa & bf16) == bf16));
+  exports.Set("winograd", Napi::Boolean::New(env, hasWinograd(block)));
   return exports;
 }
 

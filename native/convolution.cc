@@ -19,7 +19,7 @@ struct Operand {
 
 class Convolution : public Step {
  public:
-  Convolution(Words& w, Setup& s) : working_(s.working) {
+  Convolution(Words& w, Setup& s, bool winograd) : working_(s.working) {
     int32_t kind = w.next();
     int32_t n = w.next();
     if (n < 1 || n > 3) throw std::runtime_error("convolutions have one to three space axes");
@@ -31,7 +31,6 @@ class Convolution : public Step {
       types[i] = static_cast<Type>(w.next());
       layouts[i] = static_cast<Layout>(w.next());
     }
-    bool relu = w.next() != 0;
     Ref refs[4];
     for (auto& r : refs) r = w.ref();  // src, weight, bias, dst
 
@@ -44,7 +43,7 @@ class Convolution : public Step {
       dst.push_back(outSpace[i]);
       wei.push_back(kernel[i]);
     }
-    ConvShape shape{strides, dilations, before, after};
+    ConvShape shape{strides, dilations, before, after, winograd ? dnnl::algorithm::convolution_winograd : dnnl::algorithm::convolution_direct};
     for (auto& d : shape.dilations) d -= 1;
     const dims all[3] = {src, wei, dst};
     // Images in bfloat16 make it a bfloat16 convolution: float32 weights are rounded on the way in, their gradient is float32.
@@ -56,18 +55,12 @@ class Convolution : public Step {
       wish[i] = i != 1 && layouts[i] == Layout::blocked ? own[i] : anyOf(all[i], computed(kind, i, half));
     }
     desc bias({out}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::a);
-    dnnl::post_ops post;
-#if DNNL_VERSION_MAJOR >= 3
-    if (relu) post.append_eltwise(dnnl::algorithm::eltwise_relu, 0.f, 0.f);
-#else
-    if (relu) post.append_eltwise(1.f, dnnl::algorithm::eltwise_relu, 0.f, 0.f);
-#endif
     const desc hintWeight = half ? anyOf(wei, Type::bf16) : wish[1];
     auto hint = forwardDesc(dnnl::prop_kind::forward_training, wish[0], hintWeight, nullptr, wish[2], shape, attributes());
     desc scratch;
     desc got[3];
     if (kind == 0) {
-      auto pd = forwardDesc(dnnl::prop_kind::forward_training, wish[0], wish[1], refs[2].given() ? &bias : nullptr, wish[2], shape, attributes(post));
+      auto pd = forwardDesc(dnnl::prop_kind::forward_training, wish[0], wish[1], refs[2].given() ? &bias : nullptr, wish[2], shape, attributes());
       got[0] = pd.src_desc(), got[1] = pd.weights_desc(), got[2] = pd.dst_desc(), scratch = pd.scratchpad_desc();
       primitive_ = dnnl::convolution_forward(pd);
     } else if (kind == 1) {
@@ -209,7 +202,7 @@ class Matmul : public Step {
 
 }  // namespace
 
-StepPtr makeConvolution(Words& w, Setup& s) { return std::make_unique<Convolution>(w, s); }
+StepPtr makeConvolution(Words& w, Setup& s, bool winograd) { return std::make_unique<Convolution>(w, s, winograd); }
 StepPtr makeReorder(Words& w, Setup& s) { return std::make_unique<Reorder>(w, s); }
 StepPtr makeMatmul(Words& w, Setup& s) { return std::make_unique<Matmul>(w, s); }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "lanes.h"
 #include "program.h"
@@ -11,7 +12,8 @@
 namespace metalr {
 namespace {
 
-/// to[Σ i·toStrides] = from[Σ i·fromStrides] over all i below `shape`; strides count elements and may be 0 or negative.
+/// to[Σ i·toStrides] = from[Σ i·fromStrides] over all i below `shape`; strides count elements and may be 0 or negative. Or floats
+/// are added to what is there: then threads divide the first axis, whose steps never meet, and the order of the sums is fixed.
 class Copy : public Step {
  public:
   explicit Copy(Words& w) {
@@ -20,9 +22,12 @@ class Copy : public Step {
     shape_ = w.list(n), from_ = w.list(n), to_ = w.list(n);
     fromAt_ = w.size(), toAt_ = w.size();
     bytes_ = w.next();
+    add_ = w.next() != 0;
+    if (add_ && bytes_ != 4) throw std::runtime_error("only floats are added");
     source_ = w.ref(), target_ = w.ref();
   }
   void run(const Memory& m) override {
+    if (add_) return add(m);
     switch (bytes_) {
       case 1: return move<uint8_t>(m);
       case 2: return move<uint16_t>(m);
@@ -38,18 +43,10 @@ class Copy : public Step {
     const T* from = m.at<T>(source_) + fromAt_;
     T* to = m.at<T>(target_) + toAt_;
     const size_t last = shape_.size() - 1;
-    int64_t rows = 1;
-    for (size_t a = 0; a < last; a++) rows *= shape_[a];
-    const int64_t length = shape_[last], fs = from_[last], ts = to_[last];
+    const int64_t rows = rowsFrom(0), length = shape_[last], fs = from_[last], ts = to_[last];
 #pragma omp parallel for schedule(static) if (rows * length > 32768)
     for (int64_t r = 0; r < rows; r++) {
-      int64_t rest = r, f = 0, t = 0;
-      for (size_t a = last; a-- > 0;) {
-        const int64_t i = rest % shape_[a];
-        rest /= shape_[a];
-        f += i * from_[a];
-        t += i * to_[a];
-      }
+      const auto [f, t] = offsets(r);
       const T* source = from + f;
       T* target = to + t;
       if (fs == 1 && ts == 1) std::memcpy(target, source, size_t(length) * sizeof(T));
@@ -57,9 +54,43 @@ class Copy : public Step {
         for (int64_t i = 0; i < length; i++) target[i * ts] = source[i * fs];
     }
   }
+  void add(const Memory& m) {
+    const float* from = m.at<float>(source_) + fromAt_;
+    float* to = m.at<float>(target_) + toAt_;
+    const size_t last = shape_.size() - 1;
+    const int64_t outer = last > 0 ? shape_[0] : 1, rows = rowsFrom(1), length = shape_[last], fs = from_[last], ts = to_[last];
+#pragma omp parallel for schedule(static) if (outer * rows * length > 32768)
+    for (int64_t o = 0; o < outer; o++)
+      for (int64_t r = o * rows; r < (o + 1) * rows; r++) {
+        const auto [f, t] = offsets(r);
+        const float* source = from + f;
+        float* target = to + t;
+        if (fs == 1 && ts == 1)
+          for (int64_t i = 0; i < length; i++) target[i] += source[i];
+        else
+          for (int64_t i = 0; i < length; i++) target[i * ts] += source[i * fs];
+      }
+  }
+  /// Rows (all axes but the last) of the axes from `first` on.
+  int64_t rowsFrom(size_t first) const {
+    int64_t rows = 1;
+    for (size_t a = first; a + 1 < shape_.size(); a++) rows *= shape_[a];
+    return rows;
+  }
+  std::pair<int64_t, int64_t> offsets(int64_t row) const {
+    int64_t f = 0, t = 0;
+    for (size_t a = shape_.size() - 1; a-- > 0;) {
+      const int64_t i = row % shape_[a];
+      row /= shape_[a];
+      f += i * from_[a];
+      t += i * to_[a];
+    }
+    return {f, t};
+  }
   std::vector<int64_t> shape_, from_, to_;
   int64_t fromAt_, toAt_;
   int32_t bytes_;
+  bool add_;
   Ref source_, target_;
 };
 

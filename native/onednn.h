@@ -61,28 +61,27 @@ inline desc descOf(const dims& d, Type t, Layout layout, int block) {
 inline desc anyOf(const dims& d, Type t) { return desc(d, typeOf(t), dnnl::memory::format_tag::any); }
 
 /// Attributes of every primitive: its scratchpad is the program's, not its own.
-inline dnnl::primitive_attr attributes(const dnnl::post_ops& post = {}) {
+inline dnnl::primitive_attr attributes() {
   dnnl::primitive_attr a;
   a.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  a.set_post_ops(post);
   return a;
 }
 
 struct ConvShape {
   dims strides, dilations, before, after;  // dilations count from 0, as oneDNN's
+  dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct;
 };
 
 #if DNNL_VERSION_MAJOR >= 3
 inline auto forwardDesc(dnnl::prop_kind prop, const desc& src, const desc& wei, const desc* bias, const desc& dst, const ConvShape& c, const dnnl::primitive_attr& a) {
-  auto algorithm = dnnl::algorithm::convolution_direct;
-  return bias ? dnnl::convolution_forward::primitive_desc(cpu(), prop, algorithm, src, wei, *bias, dst, c.strides, c.dilations, c.before, c.after, a)
-              : dnnl::convolution_forward::primitive_desc(cpu(), prop, algorithm, src, wei, dst, c.strides, c.dilations, c.before, c.after, a);
+  return bias ? dnnl::convolution_forward::primitive_desc(cpu(), prop, c.algorithm, src, wei, *bias, dst, c.strides, c.dilations, c.before, c.after, a)
+              : dnnl::convolution_forward::primitive_desc(cpu(), prop, c.algorithm, src, wei, dst, c.strides, c.dilations, c.before, c.after, a);
 }
 inline auto inputGradDesc(const desc& src, const desc& wei, const desc& dst, const ConvShape& c, const dnnl::convolution_forward::primitive_desc& hint) {
-  return dnnl::convolution_backward_data::primitive_desc(cpu(), dnnl::algorithm::convolution_direct, src, wei, dst, c.strides, c.dilations, c.before, c.after, hint, attributes());
+  return dnnl::convolution_backward_data::primitive_desc(cpu(), c.algorithm, src, wei, dst, c.strides, c.dilations, c.before, c.after, hint, attributes());
 }
 inline auto weightGradDesc(const desc& src, const desc& wei, const desc& dst, const ConvShape& c, const dnnl::convolution_forward::primitive_desc& hint) {
-  return dnnl::convolution_backward_weights::primitive_desc(cpu(), dnnl::algorithm::convolution_direct, src, wei, dst, c.strides, c.dilations, c.before, c.after, hint, attributes());
+  return dnnl::convolution_backward_weights::primitive_desc(cpu(), c.algorithm, src, wei, dst, c.strides, c.dilations, c.before, c.after, hint, attributes());
 }
 inline auto matmulDesc(const desc& a, const desc& b, const desc* bias, const desc& y) {
   return bias ? dnnl::matmul::primitive_desc(cpu(), a, b, *bias, y, attributes()) : dnnl::matmul::primitive_desc(cpu(), a, b, y, attributes());
@@ -90,24 +89,38 @@ inline auto matmulDesc(const desc& a, const desc& b, const desc* bias, const des
 #else
 inline auto forwardDesc(dnnl::prop_kind prop, const desc& src, const desc& wei, const desc* bias, const desc& dst, const ConvShape& c, const dnnl::primitive_attr& a) {
   using op = dnnl::convolution_forward;
-  auto algorithm = dnnl::algorithm::convolution_direct;
-  auto d = bias ? op::desc(prop, algorithm, src, wei, *bias, dst, c.strides, c.dilations, c.before, c.after)
-                : op::desc(prop, algorithm, src, wei, dst, c.strides, c.dilations, c.before, c.after);
+  auto d = bias ? op::desc(prop, c.algorithm, src, wei, *bias, dst, c.strides, c.dilations, c.before, c.after)
+                : op::desc(prop, c.algorithm, src, wei, dst, c.strides, c.dilations, c.before, c.after);
   return op::primitive_desc(d, a, cpu());
 }
 inline auto inputGradDesc(const desc& src, const desc& wei, const desc& dst, const ConvShape& c, const dnnl::convolution_forward::primitive_desc& hint) {
   using op = dnnl::convolution_backward_data;
-  return op::primitive_desc(op::desc(dnnl::algorithm::convolution_direct, src, wei, dst, c.strides, c.dilations, c.before, c.after), attributes(), cpu(), hint);
+  return op::primitive_desc(op::desc(c.algorithm, src, wei, dst, c.strides, c.dilations, c.before, c.after), attributes(), cpu(), hint);
 }
 inline auto weightGradDesc(const desc& src, const desc& wei, const desc& dst, const ConvShape& c, const dnnl::convolution_forward::primitive_desc& hint) {
   using op = dnnl::convolution_backward_weights;
-  return op::primitive_desc(op::desc(dnnl::algorithm::convolution_direct, src, wei, dst, c.strides, c.dilations, c.before, c.after), attributes(), cpu(), hint);
+  return op::primitive_desc(op::desc(c.algorithm, src, wei, dst, c.strides, c.dilations, c.before, c.after), attributes(), cpu(), hint);
 }
 inline auto matmulDesc(const desc& a, const desc& b, const desc* bias, const desc& y) {
   using op = dnnl::matmul;
   return op::primitive_desc(bias ? op::desc(a, b, *bias, y) : op::desc(a, b, y), attributes(), cpu());
 }
 #endif
+
+/// Whether this oneDNN has the Winograd algorithm for this processor (2.x with AVX-512 has).
+inline bool hasWinograd(int block) {
+  if (block != 16) return false;
+  try {
+    const ConvShape shape{{1, 1}, {0, 0}, {1, 1}, {1, 1}, dnnl::algorithm::convolution_winograd};
+    const desc images = descOf({8, 64, 16, 16}, Type::f32, Layout::blocked, block), weight = descOf({64, 64, 3, 3}, Type::f32, Layout::weight, block);
+    auto hint = forwardDesc(dnnl::prop_kind::forward_training, images, weight, nullptr, images, shape, attributes());
+    inputGradDesc(images, weight, images, shape, hint);
+    weightGradDesc(images, weight, images, shape, hint);
+    return true;
+  } catch (const dnnl::error&) {
+    return false;
+  }
+}
 
 inline dnnl::stream& stream() {
   static dnnl::stream s(cpu());

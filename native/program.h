@@ -91,7 +91,7 @@ struct Setup {
   }
 };
 
-StepPtr makeConvolution(Words& w, Setup& s);
+StepPtr makeConvolution(Words& w, Setup& s, bool winograd);
 StepPtr makeMatmul(Words& w, Setup& s);
 StepPtr makeReorder(Words& w, Setup& s);
 StepPtr makePointwise(Words& w, Setup& s);

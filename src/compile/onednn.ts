@@ -6,6 +6,7 @@ import type { Graph, Node, Value } from "../graph/value.js";
 import { verifyGraph } from "../graph/verify.js";
 import { opOf } from "../ops/index.js";
 import { compilePortable, inputPorts } from "./compile.js";
+import { convRule, inputGradRule, weightGradRule } from "./onednn/convolution.js";
 import { encodeProgram } from "./onednn/encode.js";
 import { canBlockWeight, type Layout, typeNumber } from "./onednn/layout.js";
 import { placeBuffers, placeConstants } from "./onednn/memory.js";
@@ -14,18 +15,8 @@ import { joinRule, normGradRule, normInferenceRule, normRule } from "./onednn/no
 import { Planner } from "./onednn/planner.js";
 import { makeChain, pointwiseRule } from "./onednn/pointwise.js";
 import { maxPoolGradRule, maxPoolRule } from "./onednn/pool.js";
-import type { NativeProgram, Precision, Region, Stage } from "./onednn/program.js";
-import {
-  convRule,
-  dotRule,
-  gemmRule,
-  inputGradRule,
-  matmulRule,
-  type Rule,
-  reduceRule,
-  softmaxRule,
-  weightGradRule,
-} from "./onednn/rules.js";
+import type { Machine, NativeProgram, Region, Stage } from "./onednn/program.js";
+import { dotRule, gemmRule, matmulRule, type Rule, reduceRule, softmaxRule } from "./onednn/rules.js";
 import { simplify } from "./simplify.js";
 import type { Compiled, Port } from "./types.js";
 
@@ -69,13 +60,9 @@ export const isNative = (c: Compiled): c is CompiledNative => "native" in c;
 
 /**
  * Plans a graph for the native executor. Nodes that it does not know are compiled for ONNX Runtime and run in between.
- * @param options.block channels in a block: what the native module reports for this processor (16 with AVX-512, else 8)
- * @param options.precision of images and their gradients between operators
  */
-export function compileNative(
-  graph: Graph,
-  { block, precision = "float32" }: { block: number; precision?: Precision },
-): CompiledNative {
+export function compileNative(graph: Graph, machine: Machine): CompiledNative {
+  const { block } = machine;
   verifyGraph(graph);
   const small = simplify(graph);
   const nodes = nodesOf(small.outputs.values());
@@ -94,7 +81,7 @@ export function compileNative(
   });
   const targets = new Map<Value, { layout: Layout; buffer: Region }>();
   for (const o of outputs) if (!targets.has(o.v)) targets.set(o.v, o);
-  const p = new Planner(block, precision, readers, targets);
+  const p = new Planner(machine, readers, targets);
   const ports = inputPorts(small);
   const inputs = ports.map((port, at) => {
     const v = small.inputs.get(port.name)!; // ports are the graph's inputs

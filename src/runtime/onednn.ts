@@ -27,6 +27,8 @@ export interface NativeModule {
   readonly block: number;
   /** Whether the processor multiplies bfloat16. */
   readonly bfloat16: boolean;
+  /** Whether this oneDNN has the Winograd algorithm for this processor. */
+  readonly winograd: boolean;
   load(
     words: Int32Array,
     constants: Uint8Array,
@@ -58,7 +60,10 @@ export function nativeExecutor(module: NativeModule, options: NativeOptions): Na
     description: `oneDNN ${module.version}, ${threads} ${threads === 1 ? "thread" : "threads"}, ${precision} (with ${other.description})`,
     native: module,
     precision,
-    compiler: { lowering: "onednn", compile: (graph) => compileNative(graph, { block: module.block, precision }) },
+    compiler: {
+      lowering: "onednn",
+      compile: (graph) => compileNative(graph, { block: module.block, winograd: module.winograd, precision }),
+    },
     ...(other.blocked && { blocked: other.blocked }),
     async load(compiled, options) {
       return isNative(compiled) ? loadNative(module, compiled, threads, other) : other.load(compiled, options);

@@ -10,6 +10,7 @@ import {
   type Foreign,
   type Instruction,
   type InstructionKind,
+  type Machine,
   type Precision,
   type Region,
   type Stage,
@@ -45,17 +46,23 @@ export class Planner {
   /** Set before each node's rule. */
   label = "";
 
+  readonly block: number;
+  readonly precision: Precision;
+  readonly winograd: boolean;
+
   /**
    * @param readers nodes that read each value; null for the graph itself
    * @param targets graph outputs: a value made in the layout of its port is written there at once
    */
   constructor(
-    readonly block: number,
-    readonly precision: Precision,
+    machine: Machine,
     private readonly readers: ReadonlyMap<Value, readonly (Node | null)[]>,
     targets: ReadonlyMap<Value, { readonly layout: Layout; readonly buffer: Region }>,
   ) {
     this.targets = targets;
+    this.block = machine.block;
+    this.precision = machine.precision ?? "float32";
+    this.winograd = machine.winograd ?? false;
   }
 
   readersOf(v: Value): readonly (Node | null)[] {
@@ -211,11 +218,15 @@ export class Planner {
     return this.constant({ dtype: "float32", shape: [], data: Float32Array.of(x) });
   }
 
-  /** to[i·toStrides] = from[i·fromStrides] for all i below shape; offsets and strides in elements. */
+  /**
+   * to[i·toStrides] = from[i·fromStrides] for all i below shape; offsets and strides in elements.
+   * "add" adds float32 to what is there; then steps along the first axis must not meet at the same element.
+   */
   copy(
     shape: Shape,
     from: { readonly buffer: Region; readonly strides: readonly number[]; readonly at?: number },
     to: { readonly buffer: Region; readonly strides: readonly number[]; readonly at?: number },
+    how: "set" | "add" = "set",
   ): void {
     const c = collapse(shape, from.strides, to.strides);
     const words = [
@@ -226,10 +237,11 @@ export class Planner {
       size(from.at ?? 0),
       size(to.at ?? 0),
       int(bytesOf(to.buffer.dtype)),
+      int(how === "add" ? 1 : 0),
       from.buffer,
       to.buffer,
     ];
-    this.emit("Copy", words, [from.buffer], [to.buffer]);
+    this.emit("Copy", words, how === "add" ? [from.buffer, to.buffer] : [from.buffer], [to.buffer]);
   }
 }
 

@@ -35,6 +35,7 @@ export const instructionNumber = {
   Reduce: 12,
   Softmax: 13,
   Dot: 14,
+  Winograd: 15,
 } as const;
 export type InstructionKind = keyof typeof instructionNumber;
 
@@ -64,6 +65,16 @@ export type Stage = { readonly end: number } | { readonly foreign: Foreign };
 
 /** Of images and their gradients between operators; parameters, statistics and sums are float32 always. */
 export type Precision = "float32" | "bfloat16";
+
+/** What a program is planned for: a processor and its oneDNN. */
+export interface Machine {
+  /** Channels in a block: what the native module reports for this processor (16 with AVX-512, else 8). */
+  readonly block: number;
+  /** Of images and their gradients between operators; default float32. */
+  readonly precision?: Precision;
+  /** Whether oneDNN has the Winograd algorithm here; default no. */
+  readonly winograd?: boolean;
+}
 
 /** A planned program, ready to be loaded. */
 export interface NativeProgram {

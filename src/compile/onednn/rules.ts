@@ -1,65 +1,12 @@
-/** @file Rules of the native plan: convolutions, matrix products, reductions, softmax, inner products. */
+/** @file Rules of the native plan: matrix products, reductions, softmax, inner products. */
 import { type Shape, sameShape, sizeOf } from "../../common/tensor.js";
 import type { Node, Value } from "../../graph/value.js";
-import type { ConvAttributes } from "../../ops/index.js";
-import { type Layout, layoutNumber, spaceOf } from "./layout.js";
+import { type Layout, spaceOf } from "./layout.js";
 import { elementNumber, int, type Planner, size, sizes } from "./planner.js";
-import type { Region, Word } from "./program.js";
+import type { Region } from "./program.js";
 
 /** Plans a node; false where the rule does not apply, and another executor runs it. */
 export type Rule = (p: Planner, node: Node) => boolean;
-
-/** A convolution or one of its gradients: the same words, with the result in another place. */
-function convolution(
-  p: Planner,
-  kind: 0 | 1 | 2,
-  a: ConvAttributes,
-  { x, w, y, bias = null }: { x: Value; w: Value; y: Value; bias?: Value | null },
-): boolean {
-  const space = x.shape.length - 2;
-  if (space < 1 || space > 3 || [x, w, y].some((v) => v.dtype !== "float32" || sizeOf(v.shape) === 0)) return false;
-  const layoutOf = (v: Value): Layout => (p.canBlock(v) ? "blocked" : "plain");
-  const weightLayout: Layout = a.group === 1 && p.canBlockWeight(w) ? "weight" : "plain";
-  const layouts = [layoutOf(x), weightLayout, layoutOf(y)] as const;
-  const values = [x, w, y] as const;
-  const result = kind === 0 ? 2 : kind === 1 ? 0 : 1;
-  const buffers = values.map((v, i) => (i === result ? null : p.get(v, layouts[i]!))); // three of each
-  const offset = bias ? p.get(bias, "plain") : null;
-  const to = p.make(values[result], layouts[result]);
-  buffers[result] = to;
-  const [xb, wb, yb] = buffers as [Region, Region, Region]; // all three are set now
-  const words: Word[] = [
-    int(kind),
-    int(space),
-    ...sizes([x.shape[0]!, x.shape[1]!, y.shape[1]!, a.group]), // images have two axes before space
-    ...sizes([...x.shape.slice(2), ...y.shape.slice(2), ...w.shape.slice(2)]),
-    ...sizes([...a.strides, ...a.dilations, ...a.padsBegin, ...a.padsEnd]),
-    ...[xb, wb, yb].flatMap((b, i) => [elementNumber(b), int(layoutNumber[layouts[i]!])]), // three of each
-    int(0),
-    xb,
-    wb,
-    offset,
-    yb,
-  ];
-  const reads = [...buffers.filter((_, i) => i !== result), offset].filter((b): b is Region => b !== null);
-  p.emit("Convolution", words, reads, [to], 2 * sizeOf(y.shape) * sizeOf(w.shape.slice(1)));
-  return true;
-}
-
-const attributesOf = (node: Node) => node.attrs as unknown as ConvAttributes; // the convolution ops' attributes
-
-export const convRule: Rule = (p, node) => {
-  const [x, w, bias] = node.inputs as [Value, Value, Value | null]; // Conv's inputs
-  return convolution(p, 0, attributesOf(node), { x, w, y: node.outputs[0]!, bias });
-};
-export const inputGradRule: Rule = (p, node) => {
-  const [w, y] = node.inputs as [Value, Value]; // ConvInputGrad's inputs
-  return convolution(p, 1, attributesOf(node), { x: node.outputs[0]!, w, y });
-};
-export const weightGradRule: Rule = (p, node) => {
-  const [x, y] = node.inputs as [Value, Value]; // ConvWeightGrad's inputs
-  return convolution(p, 2, attributesOf(node), { x, w: node.outputs[0]!, y });
-};
 
 /** y[b, m, n] = op(a)·op(b) (+ c[n]); the batch axes of both must be equal or one of them 1. */
 function product(

@@ -18,6 +18,7 @@ const shape = z.object({
   version: z.string(),
   block: z.union([z.literal(8), z.literal(16)]),
   bfloat16: z.boolean(),
+  winograd: z.boolean(),
   load: z.function(),
 });
 
