@@ -11,6 +11,7 @@ import { dotRule, elementwiseRule, reduceMeanRule } from "./blocked/elementwise.
 import { isWeight, type Layout } from "./blocked/layout.js";
 import { inputPorts } from "./compile.js";
 import { Emitter } from "./emitter.js";
+import { isState, readersOf } from "./readers.js";
 import { simplify } from "./simplify.js";
 import type { Compiled, Port } from "./types.js";
 
@@ -27,9 +28,9 @@ const rules: Readonly<Record<string, Rule>> = {
   ReduceMean: reduceMeanRule,
 };
 
-/** State that is kept in the weight layout between steps, by the names of `StepProgram`. */
+/** State is kept in the weight layout between steps. */
 const storedLayout = (name: string, v: Value, block: number): Layout =>
-  (name.startsWith("state/") || name.startsWith("next/")) && isWeight(v.shape, block) ? "weight" : "plain";
+  isState(name) && isWeight(v.shape, block) ? "weight" : "plain";
 
 /**
  * @param block channels in a block: what the runtime's `nchwc` operators use on this processor (16 with AVX-512, 8 with AVX2)
@@ -39,16 +40,8 @@ export function compileBlocked(graph: Graph, { block }: { block: number }): Comp
   verifyGraph(graph);
   const small = simplify(graph);
   const nodes = nodesOf(small.outputs.values());
-  const readers = new Map<Value, (Node | null)[]>();
-  const read = (v: Value, by: Node | null) => {
-    const list = readers.get(v);
-    if (list) list.push(by);
-    else readers.set(v, [by]);
-  };
-  for (const v of small.outputs.values()) read(v, null);
-  for (const node of nodes) for (const v of node.inputs) if (v) read(v, node);
   const emitter = new Emitter({ share: true });
-  const c = new Context(emitter, block, readers);
+  const c = new Context(emitter, block, readersOf(small));
   for (const [name, v] of small.inputs) c.put(v, storedLayout(name, v, block), name);
 
   for (const node of nodes) {

@@ -17,6 +17,7 @@ import { makeChain, pointwiseRule } from "./onednn/pointwise.js";
 import { maxPoolGradRule, maxPoolRule } from "./onednn/pool.js";
 import type { Machine, NativeProgram, Region, Stage } from "./onednn/program.js";
 import { dotRule, gemmRule, matmulRule, type Rule, reduceRule, softmaxRule } from "./onednn/rules.js";
+import { isState, readersOf } from "./readers.js";
 import { simplify } from "./simplify.js";
 import type { Compiled, Port } from "./types.js";
 
@@ -46,11 +47,9 @@ const rules: Readonly<Record<string, Rule>> = {
   Pad: padRule,
 };
 
-/** State that is kept in the weight layout between steps, by the names of `StepProgram`. */
+/** State is kept in the weight layout between steps. */
 const storedLayout = (name: string, v: Value, block: number): Layout =>
-  (name.startsWith("state/") || name.startsWith("next/")) && v.dtype === "float32" && canBlockWeight(v.shape, block)
-    ? "weight"
-    : "plain";
+  isState(name) && v.dtype === "float32" && canBlockWeight(v.shape, block) ? "weight" : "plain";
 
 /** Compiled for the native executor: `native` is what it loads. */
 export interface CompiledNative extends Compiled {
@@ -66,14 +65,6 @@ export function compileNative(graph: Graph, machine: Machine): CompiledNative {
   verifyGraph(graph);
   const small = simplify(graph);
   const nodes = nodesOf(small.outputs.values());
-  const readers = new Map<Value, (Node | null)[]>();
-  const read = (v: Value, by: Node | null) => {
-    const list = readers.get(v);
-    if (list) list.push(by);
-    else readers.set(v, [by]);
-  };
-  for (const v of small.outputs.values()) read(v, null);
-  for (const node of nodes) for (const v of node.inputs) if (v) read(v, node);
 
   const outputs = [...small.outputs].map(([name, v], at) => {
     const layout = storedLayout(name, v, block);
@@ -81,7 +72,7 @@ export function compileNative(graph: Graph, machine: Machine): CompiledNative {
   });
   const targets = new Map<Value, { layout: Layout; buffer: Region }>();
   for (const o of outputs) if (!targets.has(o.v)) targets.set(o.v, o);
-  const p = new Planner(machine, readers, targets);
+  const p = new Planner(machine, readersOf(small), targets);
   const ports = inputPorts(small);
   const inputs = ports.map((port, at) => {
     const v = small.inputs.get(port.name)!; // ports are the graph's inputs
