@@ -6,7 +6,7 @@ import { columnOf, parseCsv } from "./csv.js";
 import { fileImages, sizesOf } from "./files.js";
 import { fingerprintOf } from "./fingerprint.js";
 import { pathColumns } from "./groups.js";
-import { checkClasses } from "./labels.js";
+import { checkClasses, numberClasses } from "./labels.js";
 import { partNames } from "./parts.js";
 import { labelColumns, tableImages } from "./table.js";
 import type { Dataset, Division } from "./types.js";
@@ -156,16 +156,7 @@ export async function fromFiles(path: string, found: LabelledFiles, options: Fol
     });
   }
   const names = options.classes ?? sortNames(files.map((f) => f.className));
-  const numbers = new Map(names.map((name, c) => [name, c]));
-  const labels = Uint32Array.from(files, ({ className, name }) => {
-    const label = numbers.get(className);
-    if (label !== undefined) return label;
-    throw new DataError(`${path}: ${name}`, {
-      problem: "label is outside the classes",
-      expected: names.join(", "),
-      got: className,
-    });
-  });
+  const labels = numberClasses(files, names, path);
   const imageName = (index: number): string => files[index]?.name ?? `image ${index}`;
   const { classes, notes } = checkClasses(labels, names, path, imageName);
   const division = divide(found);

@@ -86,3 +86,26 @@ export function checkClasses(
       : [`no image has ${absent.length === 1 ? "class" : "one of the classes"} ${absent.join(", ")}`];
   return { classes, notes };
 }
+
+/**
+ * Class numbers of images whose classes are known by name.
+ *
+ * @param names in the order of the numbers
+ * @throws {DataError} a name that is not among them
+ */
+export function numberClasses(
+  images: readonly { readonly className: string; readonly name: string }[],
+  names: readonly string[],
+  path: string,
+): Uint32Array {
+  const numbers = new Map(names.map((name, c) => [name, c]));
+  return Uint32Array.from(images, ({ className, name }) => {
+    const label = numbers.get(className);
+    if (label !== undefined) return label;
+    throw new DataError(`${path}: ${name}`, {
+      problem: "label is outside the classes",
+      expected: names.join(", "),
+      got: className,
+    });
+  });
+}

@@ -6,7 +6,7 @@ import { columnOf } from "../csv.js";
 import { fingerprintOf } from "../fingerprint.js";
 import { divide, type LabelledFile, some, sortNames } from "../folder.js";
 import { pathColumns } from "../groups.js";
-import { checkClasses } from "../labels.js";
+import { checkClasses, numberClasses } from "../labels.js";
 import { labelColumns } from "../table.js";
 import type { Dataset, PixelType, RawImage } from "../types.js";
 import { join } from "../walk.js";
@@ -159,20 +159,6 @@ interface FrameImage extends LabelledFile {
   readonly frame: number;
 }
 
-/** Class numbers by name. @throws {DataError} a name that the caller's list does not have */
-function numbered(images: readonly FrameImage[], names: readonly string[], path: string): Uint32Array {
-  const numbers = new Map(names.map((name, c) => [name, c]));
-  return Uint32Array.from(images, ({ className, name }) => {
-    const label = numbers.get(className);
-    if (label !== undefined) return label;
-    throw new DataError(`${path}: ${name}`, {
-      problem: "label is outside the classes",
-      expected: names.join(", "),
-      got: className,
-    });
-  });
-}
-
 /**
  * Opens DICOM files as a data set, without decoding them: heads alone are read. Frames are images; patients are groups,
  * by pseudonym. Files that hold no image are left out and named in `notes`. Where some images have colours, all get three
@@ -212,7 +198,7 @@ export async function openDicomDataset(
     return image.entry.description.frames === 1 ? image.name : `${image.name}, frame ${image.frame}`;
   };
   const names = options.classes ?? sortNames(labels.files.map((f) => f.className));
-  const classOf = numbered(images, names, path);
+  const classOf = numberClasses(images, names, path);
   const oneClass = options.unlabelled === true && options.labelsFile === undefined;
   const checked = oneClass ? { classes: names, notes: [] } : checkClasses(classOf, names, path, imageName);
   const ownGroups = labels.files.every(({ group }) => group === null);

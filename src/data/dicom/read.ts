@@ -6,7 +6,7 @@ import type { Elements } from "./_elements.js";
 import { type DicomFile, openFile } from "./_file.js";
 import { locateFrames } from "./_frames.js";
 import { displayFunction, readGreyRules, rescale, type WindowOption, type WindowPreset } from "./_grey.js";
-import { type Photometric, type PixelHeader, readPixelHeader } from "./_header.js";
+import { type PixelHeader, readPixelHeader } from "./_header.js";
 import { readPalette } from "./_lut.js";
 import { pseudonym } from "./_pseudonym.js";
 import { noCodecs, readStored, type StoredFrame, type StoredSource } from "./_stored.js";
@@ -33,17 +33,9 @@ export interface ImageOptions {
 }
 
 /** What a file says about itself; nothing in it belongs to the patient. */
-export interface DicomDescription {
+export interface DicomDescription extends Omit<PixelHeader, "highBit" | "planar" | "format" | "pixels"> {
   readonly name: string;
   readonly transferSyntax: { readonly uid: string; readonly name: string };
-  readonly frames: number;
-  readonly rows: number;
-  readonly columns: number;
-  readonly samplesPerPixel: 1 | 3;
-  readonly bitsAllocated: number;
-  readonly bitsStored: number;
-  readonly pixelRepresentation: 0 | 1;
-  readonly photometric: Photometric;
   /** "CT", "US", …; null where the file does not say it. */
   readonly modality: string | null;
   /** Distance of rows and of columns; null where the file does not say it. */
