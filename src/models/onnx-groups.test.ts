@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { float32, type Tensor } from "../common/tensor.js";
 import { importOnnx } from "../onnx/import.js";
+import { modelOf } from "../onnx/import.testing.js";
 import type { OnnxNode } from "../onnx/model.js";
 import { groupParameters } from "./onnx-groups.js";
 
@@ -32,22 +33,8 @@ class Sketch {
   join = (...xs: string[]): string => this.add("Concat", xs, { axis: { type: "int", value: 1n } });
   /** Names of the parameters of every group. */
   groups(output: string): Record<string, string[]> {
-    const imported = importOnnx(
-      {
-        irVersion: 8,
-        producer: "",
-        opsets: new Map([["", 17]]),
-        metadata: new Map(),
-        graph: {
-          name: "g",
-          nodes: this.nodes,
-          inputs: [{ name: "x", dtype: "float32", shape: ["N", 2, 8, 8] }],
-          outputs: [{ name: output, dtype: "float32", shape: null }],
-          initializers: this.weights,
-        },
-      },
-      { file: "sketch" },
-    );
+    const model = modelOf(this.nodes, Object.fromEntries(this.weights), ["N", 2, 8, 8], output);
+    const imported = importOnnx(model, { file: "sketch" });
     const { groups, groupOf } = groupParameters(imported);
     return Object.fromEntries(
       groups.map((g, i) => [g, [...groupOf].flatMap(([name, at]) => (at === i ? [name] : []))]),

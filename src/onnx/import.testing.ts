@@ -20,11 +20,12 @@ export const node = (
   attributes,
 });
 
-/** One image x, one output y. */
+/** One image x, one output. */
 export const modelOf = (
   nodes: readonly OnnxNode[],
   initializers: Readonly<Record<string, Tensor>>,
   shape: readonly (number | string)[] = ["N", 2],
+  output = "y",
 ): OnnxModel => ({
   irVersion: 8,
   producer: "",
@@ -33,7 +34,7 @@ export const modelOf = (
   graph: {
     name: "g",
     inputs: [{ name: "x", dtype: "float32", shape }],
-    outputs: [{ name: "y", dtype: "float32", shape: null }],
+    outputs: [{ name: output, dtype: "float32", shape: null }],
     initializers: new Map(Object.entries(initializers)),
     nodes,
   },

@@ -4,33 +4,25 @@ import { nodePlatform } from "../platform/node/index.js";
 import { nodeExecutor } from "../platform/node/onnxRuntime.js";
 import { shortest } from "./_json.js";
 import { fineTune, isBetter } from "./fine-tune.js";
-import type { FineTuneOptions, Snapshot } from "./options.js";
-import { range, split, tinyTraining } from "./tiny.testing.js";
+import type { FineTuneOptions } from "./options.js";
+import { range, recorder, split, tinyTraining } from "./tiny.testing.js";
 import type { Evaluation, StepEvent, TrainingEvent } from "./types.js";
 
 const executor = nodeExecutor({ threads: 1 });
 const platform = nodePlatform;
 
 async function run(over: Partial<FineTuneOptions> = {}) {
-  const events: TrainingEvent[] = [];
-  const snapshots: Snapshot[] = [];
+  const kept = recorder();
   const result = await fineTune({
     ...(await tinyTraining()),
     executor,
     platform,
     workers: 0,
-    report: (e) => {
-      events.push(e);
-    },
-    save: async (s) => {
-      // As a file would keep it: tensors are the trainer's own until the next step.
-      const state = new Map([...s.state].map(([name, t]) => [name, structuredClone(t)]));
-      snapshots.push({ ...s, state });
-      return "memory";
-    },
+    report: kept.report,
+    save: kept.save,
     ...over,
   });
-  return { result, events, snapshots };
+  return { result, events: kept.events, snapshots: kept.snapshots };
 }
 
 const steps = (events: readonly TrainingEvent[]): StepEvent[] => events.filter((e) => e.type === "step");

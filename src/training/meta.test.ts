@@ -5,15 +5,13 @@ import { finetune, metalr } from "../methods/index.js";
 import { nodePlatform } from "../platform/node/index.js";
 import { nodeExecutor } from "../platform/node/onnxRuntime.js";
 import { fineTune } from "./fine-tune.js";
-import type { FineTuneOptions, Snapshot } from "./options.js";
-import { range, split, stripes, tinyTraining } from "./tiny.testing.js";
-import type { StepEvent } from "./types.js";
+import type { FineTuneOptions } from "./options.js";
+import { range, recorder, split, stepsOf, stripes, tinyTraining } from "./tiny.testing.js";
 
 const executor = nodeExecutor({ threads: 1 });
 
 async function run(meta: MetaImages | null, over: Partial<FineTuneOptions> = {}) {
-  const steps: StepEvent[] = [];
-  const snapshots: Snapshot[] = [];
+  const kept = recorder();
   const tiny = await tinyTraining();
   await fineTune({
     ...tiny,
@@ -22,17 +20,11 @@ async function run(meta: MetaImages | null, over: Partial<FineTuneOptions> = {})
     executor,
     platform: nodePlatform,
     workers: 0,
-    report: (e) => {
-      if (e.type === "step") steps.push({ ...e, elapsedMs: 0, stepMs: 0, waitMs: 0 });
-    },
-    save: async (s) => {
-      const state = new Map([...s.state].map(([name, t]) => [name, structuredClone(t)])); // tensors are the trainer's own
-      snapshots.push({ ...s, state });
-      return "memory";
-    },
+    report: kept.report,
+    save: kept.save,
     ...over,
   });
-  return { steps, snapshots };
+  return { steps: stepsOf(kept.events), snapshots: kept.snapshots };
 }
 
 const data = await stripes(40);

@@ -3,26 +3,23 @@ import { expect, test } from "vitest";
 import { nodePlatform } from "../platform/node/index.js";
 import { nodeExecutor } from "../platform/node/onnxRuntime.js";
 import { fineTune } from "./fine-tune.js";
-import type { FineTuneOptions, Snapshot } from "./options.js";
-import { tinyModel, tinyTraining } from "./tiny.testing.js";
+import type { FineTuneOptions } from "./options.js";
+import { recorder, tinyModel, tinyTraining } from "./tiny.testing.js";
 
 const executor = nodeExecutor({ threads: 1 });
 
 async function run(over: Partial<FineTuneOptions>) {
-  const snapshots: Snapshot[] = [];
+  const kept = recorder();
   const result = await fineTune({
     ...(await tinyTraining()),
     executor,
     platform: nodePlatform,
     workers: 0,
     epochs: 2,
-    save: async (s) => {
-      snapshots.push({ ...s, state: new Map([...s.state].map(([name, t]) => [name, structuredClone(t)])) });
-      return "memory";
-    },
+    save: kept.save,
     ...over,
   });
-  return { result, snapshots };
+  return { result, snapshots: kept.snapshots };
 }
 
 const weights = (model: { weights: ReadonlyMap<string, { data: Float32Array }> }) =>

@@ -13,7 +13,7 @@ import { figureOf, mergeEvaluations } from "./metrics.js";
 import type { EpochSums, FineTuneOptions, Snapshot } from "./options.js";
 import { SegmentationAccumulator, volumeLoss } from "./segmentation.js";
 import { addSums, rightOf } from "./task.js";
-import { stripes, tinyModel } from "./tiny.testing.js";
+import { recorder, stepsOf, stripes, tinyModel } from "./tiny.testing.js";
 import { split, tinySegmentation, tinySegmenter } from "./tiny-volumes.testing.js";
 import type { StepEvent } from "./types.js";
 import { usualPatch, volumeTransforms } from "./volume-transforms.js";
@@ -127,23 +127,16 @@ interface Recorded {
 }
 
 async function run(over: Partial<FineTuneOptions> = {}): Promise<Recorded & { readonly figure: number }> {
-  const steps: StepEvent[] = [];
-  const snapshots: Snapshot[] = [];
+  const kept = recorder();
   const result = await fineTune({
     ...tinySegmentation(),
     executor,
     platform: nodePlatform,
-    report: (e) => {
-      if (e.type === "step") steps.push({ ...e, elapsedMs: 0, stepMs: 0, waitMs: 0 });
-    },
-    save: async (s) => {
-      const state = new Map([...s.state].map(([name, t]) => [name, structuredClone(t)])); // tensors are the trainer's own
-      snapshots.push({ ...s, state });
-      return "memory";
-    },
+    report: kept.report,
+    save: kept.save,
     ...over,
   });
-  return { steps, snapshots, figure: result.accuracy };
+  return { steps: stepsOf(kept.events), snapshots: kept.snapshots, figure: result.accuracy };
 }
 
 describe("training", async () => {

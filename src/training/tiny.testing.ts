@@ -7,7 +7,8 @@ import { fromGroups } from "../models/build.js";
 import { batchNormLayer, convLayer, linearLayer, pure, sequence } from "../models/layers.js";
 import type { Model } from "../models/types.js";
 import { reduceMean, relu } from "../ops/index.js";
-import type { Transforms } from "./options.js";
+import type { Snapshot, Transforms } from "./options.js";
+import type { StepEvent, TrainingEvent } from "./types.js";
 
 /** Grey images of 8×8: stripes along x are class "a", along y class "b". */
 export async function stripes(count: number, classes: readonly string[] = ["a", "b"]): Promise<Dataset> {
@@ -78,3 +79,25 @@ export const tinyTraining = async () => ({
   seed: 5,
   checkpointEvery: 2,
 });
+
+/** Keeps what a training tells and saves. Tensors are the trainer's own until the next step: they are copied, as a file would. */
+export function recorder() {
+  const events: TrainingEvent[] = [];
+  const snapshots: Snapshot[] = [];
+  return {
+    events,
+    snapshots,
+    report: (event: TrainingEvent) => {
+      events.push(event);
+    },
+    save: async (snapshot: Snapshot) => {
+      const state = new Map([...snapshot.state].map(([name, t]) => [name, structuredClone(t)]));
+      snapshots.push({ ...snapshot, state });
+      return "memory";
+    },
+  };
+}
+
+/** The steps without their times. */
+export const stepsOf = (events: readonly TrainingEvent[]): StepEvent[] =>
+  events.flatMap((e) => (e.type === "step" ? [{ ...e, elapsedMs: 0, stepMs: 0, waitMs: 0 }] : []));
