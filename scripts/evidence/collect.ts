@@ -1,6 +1,6 @@
 /** @file The finished trainings of a comparison's folder, also of one that is still under way: whole seeds only, so that methods stay paired. */
 import type { FileSystem } from "../../src/platform/types.js";
-import { type FinishedCell, folderName, type MethodRow } from "../../src/records/compare.js";
+import { type FinishedCell, folderName, type MethodRow } from "../../src/records/compare-plan.js";
 import { type DataFigures, summariseComparison } from "../../src/records/compare-summary.js";
 import { join } from "../../src/records/files.js";
 import { readRun } from "../../src/records/read.js";

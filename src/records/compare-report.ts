@@ -1,6 +1,6 @@
 /** @file comparison.json, report.html and the table for the terminal, from the figures of a comparison. */
 import type { FileSystem } from "../platform/types.js";
-import type { FinishedCell, MethodRow } from "./compare.js";
+import type { FinishedCell, MethodRow } from "./compare-plan.js";
 import {
   type Choice,
   type ComparisonFigures,

@@ -1,6 +1,6 @@
 /** @file What the cells of a comparison say together: means with intervals, paired tests against a reference, and that in words. */
 import type { Evaluation } from "../training/types.js";
-import type { FinishedCell, FinishedComparison, MethodRow, Tuning } from "./compare.js";
+import type { FinishedCell, FinishedComparison, MethodRow, Tuning } from "./compare-plan.js";
 import { formatPercent } from "./format.js";
 import { headlineOf } from "./run-record.js";
 import { holm, type MeanInterval, meanInterval, pairedTTest, wilcoxonExact } from "./statistics.js";

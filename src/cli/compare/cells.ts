@@ -3,7 +3,7 @@ import { UsageError } from "../../common/errors.js";
 import { fingerprintOf } from "../../data/fingerprint.js";
 import type { Split } from "../../data/types.js";
 import { type Method, parseMethod } from "../../methods/index.js";
-import type { Cell } from "../../records/compare.js";
+import type { Cell } from "../../records/compare-plan.js";
 import type { RunRecord } from "../../records/run-record.js";
 import type { TrainRunOptions } from "../../records/train-options.js";
 import { trainRun } from "../../records/trainRun.js";

@@ -1,5 +1,5 @@
 /** @file The selected networks of a comparison on images from elsewhere; kept beside each run, so that nothing is done twice. */
-import type { FinishedCell, FinishedComparison } from "../../records/compare.js";
+import type { FinishedCell, FinishedComparison } from "../../records/compare-plan.js";
 import { join } from "../../records/files.js";
 import { evaluateRun } from "../../records/use-run.js";
 import type { Executor } from "../../runtime/types.js";

@@ -1,6 +1,6 @@
 /** @file What a comparison and its processes tell each other. */
 import type { PackedError } from "../../platform/thread-errors.js";
-import type { Cell } from "../../records/compare.js";
+import type { Cell } from "../../records/compare-plan.js";
 import type { TrainingEvent } from "../../training/types.js";
 import type { CompareFlags } from "./flags.js";
 

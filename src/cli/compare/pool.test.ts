@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { DataError } from "../../common/errors.js";
 import { packError } from "../../platform/thread-errors.js";
-import type { Cell } from "../../records/compare.js";
+import type { Cell } from "../../records/compare-plan.js";
 import type { StepEvent } from "../../training/types.js";
 import type { ChildProgram } from "../command.js";
 import type { CompareFlags } from "./flags.js";

@@ -1,7 +1,7 @@
 /** @file The processes that train a comparison's cells: started as cores and memory allow, stopped together. */
 import { InternalError, RuntimeError } from "../../common/errors.js";
 import { unpackError } from "../../platform/thread-errors.js";
-import type { Cell } from "../../records/compare.js";
+import type { Cell } from "../../records/compare-plan.js";
 import type { ChildProgram } from "../command.js";
 import type { CellRun } from "./cells.js";
 import { type Division, divideWork, type JobsWanted, type Room } from "./jobs.js";

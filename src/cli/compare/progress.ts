@@ -1,6 +1,6 @@
 /** @file Shows a comparison while it goes on: a bar over all and one for each job on a terminal, plain lines elsewhere. */
 import type { MultiBar, SingleBar } from "cli-progress";
-import type { Cell } from "../../records/compare.js";
+import type { Cell } from "../../records/compare-plan.js";
 import { formatDuration, formatPercent } from "../../records/format.js";
 import type { TrainingEvent } from "../../training/types.js";
 import { barsOn } from "../bars.js";

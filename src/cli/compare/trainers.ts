@@ -1,6 +1,6 @@
 /** @file Who trains a comparison's cells: this process, or several others where there is room for them. */
 import { UsageError } from "../../common/errors.js";
-import type { Cell } from "../../records/compare.js";
+import type { Cell } from "../../records/compare-plan.js";
 import type { Executor } from "../../runtime/types.js";
 import type { Context } from "../command.js";
 import { executorOf } from "../speed.js";
