@@ -157,7 +157,8 @@ export interface Job {
   readonly id: string;
   /** As a shell reads it. */
   readonly command: string;
-  readonly state: "queued" | "starting" | "running" | "stopping" | "ended" | "failed";
+  /** "held" waited when an earlier studio ended, and waits for a person to go on. */
+  readonly state: "held" | "queued" | "starting" | "running" | "stopping" | "ended" | "failed";
   /** Runs in its folder. */
   readonly runs: readonly string[];
   /** The last lines that it wrote. */

@@ -26,9 +26,19 @@ export async function isAlive(folder: string, changedAt: number, stepMs: number)
   return Date.now() - changedAt < Math.max(QUIET, 6 * stepMs);
 }
 
+/** Whether the process that a file of this machine names as its writer is there, and is another one than `own`. */
+export async function isOfAnother(
+  path: string,
+  own: { readonly pid: number; readonly host: string },
+): Promise<boolean> {
+  const writer = await readWriter(path);
+  if (writer === null || writer.host !== own.host || writer.pid === own.pid) return false;
+  return exists(writer.pid) && !(await isYounger(writer.pid, (await stat(path).catch(() => null))?.mtimeMs ?? 0));
+}
+
 async function readWriter(path: string): Promise<{ readonly pid: number; readonly host: string } | null> {
   try {
-    const parsed = writerSchema.safeParse(JSON.parse((await readFile(path, "utf8")).slice(0, 10_000)));
+    const parsed = writerSchema.safeParse(JSON.parse((await readFile(path, "utf8")).slice(0, 1 << 20)));
     return parsed.success ? parsed.data : null;
   } catch {
     return null; // not there, or just being replaced

@@ -11,6 +11,7 @@ import { browse } from "./browse.js";
 import { guard, headers, type Log } from "./guard.js";
 import { freshFolder, type Jobs } from "./jobs.js";
 import type { Pictures } from "./pictures.js";
+import { valuesSchema } from "./queue.js";
 import { removeFolds, removeRun } from "./remove.js";
 import type { RunStore } from "./store.js";
 import type { Streams } from "./streams.js";
@@ -18,7 +19,6 @@ import { refused, views } from "./views.js";
 
 z.config({ jitless: true }); // the same code checks records in the page, whose policy forbids new Function
 
-const valuesSchema = z.record(z.string().regex(/^[a-zA-Z][a-zA-Z0-9]{0,39}(\.[a-zA-Z]{1,40})?$/), z.string().max(4000));
 const formSchema = z.strictObject({ values: valuesSchema });
 
 export interface AppOptions {
@@ -82,12 +82,15 @@ export function studioApp(o: AppOptions): Hono {
     const { errors } = await o.form.check(values);
     const [first] = Object.keys(errors);
     if (first !== undefined) return refused(c, 422, errors[first] ?? first, "see the fields that are marked");
-    const folder = freshFolder(join(o.runsFolder, folderName(values, o.now())), (f) => jobs.has(f));
-    const id = jobs.add([...o.form.words(values), "--out", folder], folder);
+    const folder = freshFolder(join(o.runsFolder, folderName(values, o.now())), (f) => jobs.claims(f));
+    const id = jobs.add({ kind: "train", values, folder });
     return c.json({ job: id });
   });
   app.post("/api/jobs/:id/stop", (c) =>
     jobs.cancel(c.req.param("id")) ? c.json({}) : refused(c, 404, "no such process"),
+  );
+  app.post("/api/jobs/:id/go", (c) =>
+    jobs.release(c.req.param("id")) ? c.json({}) : refused(c, 404, "nothing of that name is waiting"),
   );
   app.post("/api/runs/:id/stop", (c) => {
     const run = store.get(c.req.param("id"));
@@ -125,7 +128,7 @@ export function studioApp(o: AppOptions): Hono {
     if (all === null) return refused(c, 404, "no such runs");
     if (all.folds.some(({ summary }) => summary.state === "running")) return refused(c, 409, "a fold is going on");
     if (jobs.has(all.folder)) return refused(c, 409, "these runs are on their way already");
-    return c.json({ job: jobs.add(["train", "--resume", all.folder], all.folder) });
+    return c.json({ job: jobs.add({ kind: "resume", folder: all.folder }) });
   });
   app.post("/api/runs/:id/resume", async (c) => {
     const run = store.get(c.req.param("id"));
@@ -134,7 +137,7 @@ export function studioApp(o: AppOptions): Hono {
     if (run.summary.state === "finished") return refused(c, 409, "this run is finished");
     const folder = await wholeOf(o.files, run.folder);
     if (jobs.has(folder)) return refused(c, 409, "this run is on its way already");
-    return c.json({ job: jobs.add(["train", "--resume", folder], folder) });
+    return c.json({ job: jobs.add({ kind: "resume", folder }) });
   });
   return app;
 }

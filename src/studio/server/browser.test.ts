@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildPage } from "../../../scripts/build-page.mjs";
 import type { ListMessage, RunSummary } from "../protocol.js";
 import { chromiumPath, openBrowser } from "./browser.testing.js";
+import { queueFile } from "./queue.js";
 import {
   append,
   messagesOf,
@@ -62,6 +63,9 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
         writeRun(`${runs}/growing`, { epochs: 10, keep: 8 });
         for (let k = 2; k <= 9; k++) writeRun(`${runs}/lung/fold-${k}`, { epochs: 2, seed: k });
         writeFileSync(`${runs}/comparison.json`, JSON.stringify(comparison));
+        const tasks = [{ kind: "train", values: { seed: "7" }, name: "waited", started: false }];
+        const queue = { format: "metalr-queue", version: 1, pid: 1 << 30, host: "another", tasks };
+        writeFileSync(`${runs}/${queueFile}`, JSON.stringify(queue));
       },
       { page: site },
     );
@@ -155,6 +159,18 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
     await waitUntil(async () => Number(await tile(page, "Step"))).toBeGreaterThan(at);
     await page.getByRole("button", { name: "Stop" }).click();
     await page.getByRole("button", { name: "Resume" }).waitFor();
+    await page.close();
+  });
+
+  test("what waited when the last studio ended is listed, begins only when asked, and is taken out", async () => {
+    const page = await open("");
+    const job = page.getByRole("article").filter({ hasText: "metalr train --seed=7" });
+    await job.getByText("was waiting when the studio ended").waitFor();
+    await looksRight(page, "queue");
+    await job.getByRole("button", { name: "Go on" }).waitFor();
+    await job.getByRole("button", { name: "Take it out" }).click();
+    await job.waitFor({ state: "detached" });
+    await waitUntil(() => existsSync(`${studio.runs}/${queueFile}`)).toBe(false);
     await page.close();
   });
 

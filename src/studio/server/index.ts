@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { hostname } from "node:os";
 import { getRequestListener } from "@hono/node-server";
 import { UsageError } from "../../common/errors.js";
 import type { Platform } from "../../platform/types.js";
@@ -12,6 +13,7 @@ import { loadAssets } from "./assets.js";
 import type { Log } from "./guard.js";
 import { Jobs } from "./jobs.js";
 import { Pictures } from "./pictures.js";
+import { Queue } from "./queue.js";
 import { RunStore } from "./store.js";
 import { Streams } from "./streams.js";
 
@@ -52,15 +54,28 @@ export interface Studio {
 export async function startStudio(o: StudioOptions): Promise<Studio> {
   const token = o.token ?? randomBytes(16).toString("base64url");
   const [runsFolder = "runs"] = o.folders;
+  const { files, threads } = o.platform;
+  const queue = new Queue({
+    files,
+    runsFolder,
+    folders: o.folders,
+    process: { pid: process.pid, host: hostname() },
+    log: o.log,
+  });
   const jobs: Jobs = new Jobs({
     program: o.program,
+    words: (task) =>
+      task.kind === "resume"
+        ? ["train", "--resume", task.folder]
+        : [...o.form.words(task.values), "--out", task.folder],
+    keep: (tasks) => queue.save(tasks),
     quoted: o.quoted,
     runsIn: (folder) => store.below(folder),
   });
   const store: RunStore = new RunStore(o.folders, (folder) => jobs.worksIn(folder));
   await store.start();
+  for (const task of await queue.read()) jobs.hold(task);
   const streams = new Streams(store, () => jobs.list(), o.folders.join(", "));
-  const { files, threads } = o.platform;
   const root = o.root ?? process.cwd();
   const pictures = new Pictures({ files, threads, root, dataOf: o.dataOf });
   let port = 0;
@@ -100,6 +115,7 @@ export async function startStudio(o: StudioOptions): Promise<Studio> {
     active: () => jobs.active,
     async close() {
       await jobs.close();
+      await queue.saved();
       store.close();
       streams.close();
       await pictures.close();

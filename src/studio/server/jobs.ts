@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Job } from "../protocol.js";
+import type { Task } from "./queue.js";
 
 /** Characters of output that are kept of a process. */
 const KEPT = 6000;
@@ -11,6 +12,7 @@ const LISTED = 20;
 
 interface Running {
   readonly id: string;
+  readonly task: Task;
   readonly words: readonly string[];
   readonly folder: string;
   state: Job["state"];
@@ -21,10 +23,14 @@ interface Running {
 export interface JobsOptions {
   /** Program and first arguments: [node, bin.js]. */
   readonly program: readonly [string, ...string[]];
+  /** The command line for a task: "train" and what follows. */
+  readonly words: (task: Task) => readonly string[];
   /** How a command line is shown. */
   readonly quoted: (words: readonly string[]) => string;
   /** Runs below a folder, by id. */
   readonly runsIn: (folder: string) => readonly string[];
+  /** Told what is still to be done, whenever that changes. */
+  readonly keep?: (tasks: readonly (Task & { readonly started: boolean })[]) => void;
 }
 
 export class Jobs {
@@ -54,17 +60,42 @@ export class Jobs {
     return this.jobs.some((job) => job.folder === resolve(folder) && (job.state === "queued" || job.child !== null));
   }
 
-  /**
-   * Starts a command line, now or after those that are on their way.
-   *
-   * @param words "train" and what follows
-   * @param folder where its runs go
-   */
-  add(words: readonly string[], folder: string): string {
+  /** Whether that folder is spoken for, also by what is held. */
+  claims(folder: string): boolean {
+    return this.has(folder) || this.heldAt(folder) !== undefined;
+  }
+
+  private heldAt(folder: string): Running | undefined {
+    return this.jobs.find((job) => job.state === "held" && job.folder === resolve(folder));
+  }
+
+  /** Does a task, now or after those that are on their way; one that was held for the same folder is this one. */
+  add(task: Task): string {
+    const held = this.heldAt(task.folder);
+    if (held !== undefined) this.jobs.splice(this.jobs.indexOf(held), 1);
+    return this.push(task, "queued");
+  }
+
+  /** Lists a task that an earlier studio has left; nothing happens before `release`. */
+  hold(task: Task): string {
+    return this.push(task, "held");
+  }
+
+  private push(task: Task, state: "queued" | "held"): string {
     const id = `job${++this.count}`;
-    this.jobs.push({ id, words, folder: resolve(folder), state: "queued", output: "", child: null });
+    const words = this.options.words(task);
+    this.jobs.push({ id, task, words, folder: resolve(task.folder), state, output: "", child: null });
     this.next();
     return id;
+  }
+
+  /** Puts one that was held into the queue. @returns false where there is none */
+  release(id: string): boolean {
+    const job = this.jobs.find((j) => j.id === id && j.state === "held");
+    if (job === undefined) return false;
+    job.state = "queued";
+    this.next();
+    return true;
   }
 
   /**
@@ -85,6 +116,7 @@ export class Jobs {
     if (job === undefined) return false;
     if (job.child !== null) return this.stop(job.folder);
     this.jobs.splice(this.jobs.indexOf(job), 1);
+    this.next();
     return true;
   }
 
@@ -118,6 +150,8 @@ export class Jobs {
       if (old < 0) break;
       this.jobs.splice(old, 1);
     }
+    const due = this.jobs.filter((j) => j.child !== null || j.state === "queued" || j.state === "held");
+    this.options.keep?.(due.map((j) => ({ ...j.task, started: j.child !== null })));
   }
 
   private launch(job: Running): void {

@@ -23,6 +23,10 @@ async function placeInside(roots: readonly string[], folder: string): Promise<st
   return null;
 }
 
+/** Whether a folder is a watched one, or lies in one, through no link. */
+export const isInside = async (roots: readonly string[], folder: string): Promise<boolean> =>
+  roots.some((root) => resolve(root) === folder) || (await placeInside(roots, folder)) !== null;
+
 /**
  * Deletes a run's files, the record first, so that it is gone for everybody at once; then its folder, where nothing else is in it.
  * @returns "gone"; "rest" where files of others stay; "outside" where nothing was touched

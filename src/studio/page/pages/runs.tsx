@@ -65,7 +65,7 @@ export function RunsPage({ list, mode }: { list: List; mode: Mode }) {
     setChosen(next);
   };
   const waiting = list.jobs.filter(
-    (j) => j.state === "queued" || j.state === "failed" || (j.runs.length === 0 && j.state !== "ended"),
+    (j) => ["held", "queued", "failed"].includes(j.state) || (j.runs.length === 0 && j.state !== "ended"),
   );
   return (
     <>

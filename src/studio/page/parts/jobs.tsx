@@ -4,6 +4,7 @@ import { post } from "../api.js";
 import { linkTo } from "../route.js";
 
 const words: Readonly<Record<Job["state"], string>> = {
+  held: "was waiting when the studio ended",
   queued: "waits for the one before it",
   starting: "is starting: data and weights are being read",
   running: "is running",
@@ -26,9 +27,14 @@ export function Jobs({ jobs }: { jobs: readonly Job[] }) {
                 Show the run
               </a>
             ))}
+            {job.state === "held" ? (
+              <button type="button" onClick={() => void post(`/api/jobs/${job.id}/go`)}>
+                Go on
+              </button>
+            ) : null}
             {job.state === "ended" || job.state === "failed" ? null : (
               <button type="button" onClick={() => void post(`/api/jobs/${job.id}/stop`)}>
-                {job.state === "queued" ? "Take it out" : "Stop"}
+                {job.state === "queued" || job.state === "held" ? "Take it out" : "Stop"}
               </button>
             )}
           </div>
