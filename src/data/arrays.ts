@@ -199,7 +199,7 @@ function divisionOf(kind: ArraySource["division"], starts: readonly number[]): D
 }
 
 /** Folds from a number per image; numbers that do not occur make no fold. */
-export function foldsFrom(foldOf: Uint32Array): Division {
+function foldsFrom(foldOf: Uint32Array): Division {
   const folds = [...new Set(foldOf)].sort((a, b) => a - b).map((fold) => indicesWhere(foldOf, (f) => f === fold));
   return folds.length < 2 ? { kind: "none" } : { kind: "folds", folds };
 }

@@ -4,7 +4,7 @@ import type { PixelBlock, PixelType, RawImage } from "./types.js";
 
 export type PixelArray = Uint8Array | Uint16Array | Float32Array;
 
-export const bytesPerPixel = (type: PixelType): number => ({ uint8: 1, uint16: 2, float32: 4 })[type];
+const bytesPerPixel = (type: PixelType): number => ({ uint8: 1, uint16: 2, float32: 4 })[type];
 
 /** `length` elements of memory as pixels. */
 export function pixelView(

@@ -45,7 +45,7 @@ export class LongText {
   }
 }
 
-export function decodeText(bytes: Uint8Array, encoding: TextEncoding): string {
+function decodeText(bytes: Uint8Array, encoding: TextEncoding): string {
   if (encoding === "utf-8") return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   let text = "";
   for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));

@@ -27,7 +27,7 @@ export function decodeNpy(bytes: Uint8Array, name: string): Tensor {
 }
 
 /** @param bytes the beginning of the file, at least up to the data */
-export function decodeNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
+function decodeNpyHeader(bytes: Uint8Array, name: string): NpyHeader {
   if (bytes.length < 6 || MAGIC.some((b, i) => bytes[i] !== b)) {
     throw new FileError(name, {
       problem: "is not a NumPy array",

@@ -40,7 +40,7 @@ export function checkedSize(shape: readonly unknown[], name: string): number {
 }
 
 /** IEEE 754 binary16 → number. */
-export function halfToNumber(bits: number): number {
+function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 1023;

@@ -30,7 +30,7 @@ const fill =
     for (let i = 0; i < values.length; i++) values[i] = f(random);
     return values;
   };
-export const constantInit = (x: number): Init => fill(() => x);
+const constantInit = (x: number): Init => fill(() => x);
 /** Inputs that reach one output: C/group · kernel. */
 const fanIn = (shape: Shape) => sizeOf(shape.slice(1));
 const fanOut = (shape: Shape) => sizeOf(shape) / (shape[1] ?? 1);
@@ -43,7 +43,7 @@ export const heNormal =
     return fill((r) => deviation * r.normal())(random, shape);
   };
 /** torch.nn.Linear and Conv by default: uniform within ±1/√fan, `fan` given where the shape does not tell (biases). */
-export const torchUniform =
+const torchUniform =
   (fan?: number): Init =>
   (random, shape) => {
     const bound = 1 / Math.sqrt(fan ?? fanIn(shape));

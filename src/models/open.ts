@@ -10,7 +10,7 @@ import { openOnnxModel } from "./open-onnx.js";
 import type { Model } from "./types.js";
 
 /** The network where neither the caller nor the weights say which. */
-export const defaultArchitecture = "resnet18";
+const defaultArchitecture = "resnet18";
 
 export interface OpenModelOptions {
   /** Path of a checkpoint (PyTorch, safetensors, npz); without it the weights are random. */

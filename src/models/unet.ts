@@ -28,7 +28,7 @@ export interface UNetOptions {
 export type UNet = "unet2d" | "unet3d";
 
 /** The network halves the image three times. */
-export const unetStep = 8;
+const unetStep = 8;
 
 /** 3×3(×3) convolution with bias, batch norm, ReLU: "LUConv" in the published code. */
 const unit = (name: string, inputs: number, outputs: number, dimensions: 2 | 3): Layer =>

@@ -49,7 +49,7 @@ const wrongLength = (file: string, what: string, l: Layout, unit: string, expect
   });
 
 /** float16 bits to a number (IEEE 754 binary16). */
-export function fromFloat16(bits: number): number {
+function fromFloat16(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 1023;

@@ -117,7 +117,7 @@ export const HardSigmoid = defineOp({
  * erf by its series ∑ (−1)ⁿ x²ⁿ⁺¹/(n!(2n+1)) up to |x| = 2.5 and the continued fraction of erfc beyond
  * (Abramowitz and Stegun 7.1.5, 7.1.14); good to 1e-14, where Math has none.
  */
-export function erf(x: number): number {
+function erf(x: number): number {
   const a = Math.abs(x);
   if (Number.isNaN(x)) return x;
   if (a > 6) return Math.sign(x);

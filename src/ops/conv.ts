@@ -22,7 +22,7 @@ export interface ConvAttributes {
 const none: ConvAttributes = { strides: [], padsBegin: [], padsEnd: [], dilations: [], group: 1 };
 
 /** ⌊(size + pads − dilation·(kernel − 1) − 1) / stride⌋ + 1 along one axis. */
-export const convLength = (size: number, kernel: number, a: ConvAttributes, axis: number): number =>
+const convLength = (size: number, kernel: number, a: ConvAttributes, axis: number): number =>
   Math.floor(
     (size + a.padsBegin[axis]! + a.padsEnd[axis]! - a.dilations[axis]! * (kernel - 1) - 1) / a.strides[axis]!,
   ) + 1; // lists have one number an axis: checkConv

@@ -67,7 +67,7 @@ export const Gather: Op = defineOp({
   ],
 });
 
-export const GatherGrad: Op = defineOp({
+const GatherGrad: Op = defineOp({
   name: "GatherGrad",
   source: "transpose of Gather: dy added at the places it was picked from",
   inputs: ["indices", "dy"],

@@ -9,7 +9,7 @@ import type { Model } from "../models/types.js";
 import type { Executor } from "../runtime/types.js";
 
 /** Rounding in single precision, in another order where batch norm was folded; relative to the largest logit, or to 1. */
-export const exportTolerance = 1e-3;
+const exportTolerance = 1e-3;
 
 /**
  * Runs an exported file and the network that it was made of on random images.

@@ -52,7 +52,7 @@ const historySchema = z.array(z.record(z.string(), z.unknown()));
 const bestSchema = z.nullable(z.object({ epoch: count, evaluation: z.record(z.string(), z.unknown()) }));
 
 /** @throws {FileError} not a checkpoint, of another version, damaged */
-export function decodeSnapshot({ tensors, metadata }: Safetensors, path: string): Snapshot {
+function decodeSnapshot({ tensors, metadata }: Safetensors, path: string): Snapshot {
   if (metadata["format"] !== FORMAT || metadata["version"] !== VERSION) {
     throw new FileError(path, {
       problem: "is not a checkpoint of this version",

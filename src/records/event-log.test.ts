@@ -1,10 +1,13 @@
+/** @file Tests of events.jsonl: lines, damage, and cutting it back. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { nodePlatform } from "../platform/node/index.js";
-import { cutEventLog, readEventLog } from "./event-log.js";
+import type { FileSystem } from "../platform/types.js";
+import type { TrainingEvent } from "../training/types.js";
+import { cutEventLog, type DamagedLine, readEvents } from "./event-log.js";
 import { formatEvent, parseEvent, parseRunInfo } from "./schema.js";
 import { syntheticConfig, syntheticEvents } from "./synthetic.testing.js";
 
@@ -21,6 +24,19 @@ const events = syntheticEvents({ epochs: 2, stepsPerEpoch: 3 });
 const log = events.map(formatEvent).join("");
 const step = { type: "step", step: 1, epoch: 1, trainLoss: 1, trainAccuracy: 0, lr: [1e-3] } as const;
 const time = { elapsedMs: 1, stepMs: 1, waitMs: 0, images: 4 };
+
+/** The whole log at once. */
+async function readEventLog(files: FileSystem, path: string) {
+  const events: TrainingEvent[] = [];
+  const damaged: DamagedLine[] = [];
+  let torn = false;
+  const lines = readEvents(files, path, (damage) => {
+    if (damage.torn) torn = true;
+    else damaged.push({ line: damage.line, problem: damage.problem });
+  });
+  for await (const { event } of lines) events.push(event);
+  return { events, damaged, torn };
+}
 
 describe("lines", () => {
   test("every event survives its line, to the last bit", () => {
@@ -46,7 +62,7 @@ describe("lines", () => {
   });
 });
 
-describe("readEventLog", () => {
+describe("reading", () => {
   test("a missing file and an empty one have no events", async () => {
     const nothing = { events: [], damaged: [], torn: false };
     expect(await readEventLog(files, path)).toEqual(nothing);

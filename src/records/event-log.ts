@@ -11,13 +11,6 @@ export interface DamagedLine {
   readonly problem: string;
 }
 
-export interface EventLog {
-  readonly events: readonly TrainingEvent[];
-  readonly damaged: readonly DamagedLine[];
-  /** The last line has no line break and is no event: its writer was killed, or is still writing. */
-  readonly torn: boolean;
-}
-
 const CHUNK = 1 << 20;
 /** 10,000 groups take less than half of it; a longer line is not an event of ours. */
 const MAX_LINE = 1 << 20;
@@ -78,9 +71,9 @@ async function openLog(files: FileSystem, path: string): Promise<ByteSource | nu
 }
 
 /**
- * Every event in order, one at a time, so that long runs need not be held in memory.
+ * Every event in order, one at a time, so that long runs need not be held in memory. A missing file is a log without events.
  *
- * @param onDamage called for each line that is no event; `torn` for a last line without its line break
+ * @param onDamage called for each line that is no event; `torn` for a last line without its line break: its writer was killed, or is still writing
  */
 export async function* readEvents(
   files: FileSystem,
@@ -99,19 +92,6 @@ export async function* readEvents(
   } finally {
     await source.close();
   }
-}
-
-/** The whole log. A missing file is a log without events. */
-export async function readEventLog(files: FileSystem, path: string): Promise<EventLog> {
-  const events: TrainingEvent[] = [];
-  const damaged: DamagedLine[] = [];
-  let torn = false;
-  const lines = readEvents(files, path, (damage) => {
-    if (damage.torn) torn = true;
-    else damaged.push({ line: damage.line, problem: damage.problem });
-  });
-  for await (const { event } of lines) events.push(event);
-  return { events, damaged, torn };
 }
 
 /**

@@ -19,7 +19,7 @@ export interface ExportOptions {
 
 /** Two sizes that no network has for another reason: what differs between their graphs is the batch. */
 const SIZES = [1009, 1013] as const;
-export const BATCH = "N";
+const BATCH = "N";
 
 /**
  * The evaluation pass as ONNX (running statistics, weights as initializers). Input "x" float32 [N, C, H, W], output "logits" [N, classes];

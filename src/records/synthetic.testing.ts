@@ -9,7 +9,7 @@ export const resnetGroups = [
   ...[1, 2, 3, 4].flatMap((stage) => [`layer${stage}.0`, `layer${stage}.1`]),
   "fc",
 ] as const;
-export const lungClasses = ["covid19", "pneumonia", "regular"] as const;
+const lungClasses = ["covid19", "pneumonia", "regular"] as const;
 
 export interface SyntheticOptions {
   readonly seed?: number;

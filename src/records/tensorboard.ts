@@ -4,7 +4,7 @@ import type { Evaluation, TrainingEvent } from "../training/types.js";
 import { maskedCrc32c } from "./crc32c.js";
 
 /** One TFRecord: length (uint64), its masked CRC, the bytes, their masked CRC; little-endian. */
-export function tfRecord(data: Uint8Array): Uint8Array {
+function tfRecord(data: Uint8Array): Uint8Array {
   const record = new Uint8Array(data.length + 16);
   const view = new DataView(record.buffer);
   view.setUint32(0, data.length, true); // the upper half stays 0: an event is far below 4 GB

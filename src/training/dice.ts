@@ -1,37 +1,5 @@
 /** @file Dice per class: how well two label volumes agree. */
-import { ShapeError } from "../common/errors.js";
 import type { SegmentationFigures, VolumeDice } from "./types.js";
-
-/**
- * Dice of each class: 2·|P ∩ T| / (|P| + |T|); 1 is full agreement. null where the class occurs in neither.
- *
- * @param predicted class of every pixel or voxel
- * @param truth the same, true
- * @param classes background included; labels beyond are counted for none
- * @throws {ShapeError} lengths that differ
- * @see Dice, Ecology 26 (1945)
- */
-export function dicePerClass(predicted: Uint8Array, truth: Uint8Array, classes: number): (number | null)[] {
-  if (predicted.length !== truth.length) {
-    throw new ShapeError("dice", {
-      problem: "prediction and truth differ in length",
-      expected: `${truth.length} labels`,
-      got: String(predicted.length),
-    });
-  }
-  const [both, ours, theirs] = [new Float64Array(256), new Float64Array(256), new Float64Array(256)];
-  for (let i = 0; i < truth.length; i++) {
-    const p = predicted[i]!; // equal lengths; a byte is below 256
-    const t = truth[i]!;
-    ours[p]!++;
-    theirs[t]!++;
-    if (p === t) both[p]!++;
-  }
-  return Array.from({ length: classes }, (_, c) => {
-    const size = (ours[c] ?? 0) + (theirs[c] ?? 0);
-    return size === 0 ? null : (2 * (both[c] ?? 0)) / size;
-  });
-}
 
 /** Mean over volumes of each class's Dice, volumes without the class left out; null where no volume has it. */
 export function meanDice(volumes: readonly (readonly (number | null)[])[]): (number | null)[] {
@@ -42,7 +10,13 @@ export function meanDice(volumes: readonly (readonly (number | null)[])[]): (num
   });
 }
 
-/** Dice of each class from voxels counted as [truth · classes + predicted]; null where the class is in neither. */
+/**
+ * Dice of each class: 2·|P ∩ T| / (|P| + |T|); 1 is full agreement. null where the class occurs in neither.
+ *
+ * @param counts of voxels, at [truth · classes + predicted]
+ * @param classes background included
+ * @see Dice, Ecology 26 (1945)
+ */
 export function diceOf(counts: ArrayLike<number>, classes: number): (number | null)[] {
   return Array.from({ length: classes }, (_, c) => {
     let size = 0;

@@ -6,7 +6,7 @@ import { finetune, lastLayer, type Method, metalr } from "../methods/index.js";
 import { methodByName } from "../methods/registry.js";
 import { nodePlatform } from "../platform/node/index.js";
 import { nodeExecutor } from "../platform/node/onnxRuntime.js";
-import { diceOf, figuresOf } from "./dice.js";
+import { figuresOf } from "./dice.js";
 import { Evaluator } from "./evaluator.js";
 import { fineTune, isBetter } from "./fine-tune.js";
 import { figureOf, mergeEvaluations } from "./metrics.js";
@@ -22,11 +22,6 @@ import { segmentVolume } from "./volumes.js";
 const executor = nodeExecutor({ threads: 1 });
 
 describe("figures by hand", () => {
-  test("Dice from counted voxels: 2·both / (truth + predicted)", () => {
-    // truth 0: 3 right, 1 as class 1; truth 1: 2 right; class 2 in neither
-    expect(diceOf([3, 1, 0, 0, 2, 0, 0, 0, 0], 3)).toEqual([6 / 7, 4 / 5, null]);
-  });
-
   test("a class's mean is over the volumes that have it; the mean leaves the background out", () => {
     const volumes = [
       { name: "a", dice: [1, 0.5, null] },

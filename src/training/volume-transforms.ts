@@ -21,7 +21,7 @@ const largest = { 2: 256, 3: 64 } as const;
 const step = 8;
 
 /** Defaults of `VolumeSpec`. */
-export const defaultVolumeSpec: VolumeSpec = {
+const defaultVolumeSpec: VolumeSpec = {
   intensity: "z-score",
   foreground: 1 / 3,
   flip: 0,

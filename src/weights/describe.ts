@@ -18,8 +18,7 @@ export interface WeightsDescription {
 }
 
 /** Running means and variances, and the counter beside them. */
-export const isStatistic = (name: string): boolean =>
-  /(^|\.)(running_mean|running_var|num_batches_tracked)$/.test(name);
+const isStatistic = (name: string): boolean => /(^|\.)(running_mean|running_var|num_batches_tracked)$/.test(name);
 
 /** Running means and variances only. */
 export const isRunning = (name: string): boolean => /(^|\.)(running_mean|running_var)$/.test(name);

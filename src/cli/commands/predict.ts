@@ -162,7 +162,7 @@ async function openImages({ platform }: Context, paths: readonly string[], info:
 }
 
 /** Header and one line an image; probabilities with six decimals. */
-export function predictionsCsv({ classes, names, predicted, probabilities }: Predictions): string {
+function predictionsCsv({ classes, names, predicted, probabilities }: Predictions): string {
   const k = classes.length;
   const lines = [csvLine(["image", "predicted", ...classes])];
   for (const [i, name] of names.entries()) {

@@ -91,7 +91,7 @@ export const replay = defineCommand({
 });
 
 /** Everything but the printing. @throws {FileError} {WeightsError} {DataError} files that are missing, damaged or do not fit */
-export async function replayFolder(
+async function replayFolder(
   context: Pick<Context, "platform" | "executor">,
   folder: string,
   given: OptionValues<typeof options>,

@@ -4,7 +4,7 @@ import type { FileSystem } from "../../platform/types.js";
 import { join } from "../../records/files.js";
 
 /** Beside comparison.json. */
-export const protocolFile = "compare.json";
+const protocolFile = "compare.json";
 
 /** What a comparison's folder is of. */
 export interface Protocol {

@@ -110,7 +110,7 @@ function volumesLine({ segmentation, imageShape, classes, count }: Plan["dataset
 }
 
 /** What became of every tensor of a checkpoint: how they were matched, and by name all that were not. */
-export function matchLines({ matched, unmatched, skipped, how }: WeightMatch): string[] {
+function matchLines({ matched, unmatched, skipped, how }: WeightMatch): string[] {
   const byReason = new Map<string, string[]>();
   for (const { name, reason } of skipped) byReason.set(reason, [...(byReason.get(reason) ?? []), printable(name)]);
   return [

@@ -2,8 +2,8 @@
 import { FileError } from "../../common/errors.js";
 import type { FileSystem } from "../../platform/types.js";
 
-export const releasedData = "data/pocus_data_all.pkl";
-export const releasedWeights = "pretrained/best_model.pth";
+const releasedData = "data/pocus_data_all.pkl";
+const releasedWeights = "pretrained/best_model.pth";
 
 /** The file itself, else its name with .zip, or the first of the parts of such a zip; null where there is none. */
 async function find(files: FileSystem, path: string): Promise<string | null> {

@@ -9,7 +9,7 @@ import { type TrainFlags, trainFlags } from "./flags.js";
 import { findReleasedData } from "./released.js";
 
 /** The words of the command line behind "train"; null where the run was started by another program. */
-export function storedArguments({ options }: RunInfo): readonly string[] | null {
+function storedArguments({ options }: RunInfo): readonly string[] | null {
   const words = options["arguments"];
   return Array.isArray(words) && words.every((w): w is string => typeof w === "string") ? words : null;
 }

@@ -39,7 +39,7 @@ export interface PixelHeader {
 }
 
 /** Largest frame that is decoded, in bytes: 8192 × 8192 of 16 bits. The decoders have 256 MiB for all they do. */
-export const largestFrameBytes = 2 ** 27;
+const largestFrameBytes = 2 ** 27;
 
 /** Bytes of one frame once it is an array of whole bytes per sample. */
 export const frameBytes = (h: PixelHeader): number =>

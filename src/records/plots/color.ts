@@ -30,7 +30,7 @@ function fitChroma(lightness: number, chroma: number, hue: number) {
 }
 
 /** sRGB hex of an OKLCH colour; `hue` in degrees. */
-export const oklch = (lightness: number, chroma: number, hue: number): string => fitChroma(lightness, chroma, hue).hex;
+const oklch = (lightness: number, chroma: number, hue: number): string => fitChroma(lightness, chroma, hue).hex;
 
 function linearRgb(lightness: number, chroma: number, hue: number): [number, number, number] {
   const a = chroma * Math.cos((hue * Math.PI) / 180);
