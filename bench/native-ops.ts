@@ -21,7 +21,8 @@ import { shapeOf, workload } from "./workloads.js";
 const kinds = ["forward convolution", "input-gradient convolution", "weight-gradient convolution"];
 const kindOf = ({ kind, words }: Instruction): string => {
   const first = words[0];
-  return kind === "Convolution" && first && "int" in first ? (kinds[first.int] ?? kind) : kind;
+  if ((kind !== "Convolution" && kind !== "Winograd") || !first || !("int" in first)) return kind;
+  return `${kinds[first.int] ?? kind}${kind === "Winograd" ? ", Winograd" : ""}`;
 };
 const bytes = (i: Instruction) => [...i.reads, ...i.writes].reduce((n, b) => n + b.size * bytesOf(b.dtype), 0);
 
@@ -33,7 +34,11 @@ async function measure(name: string, precision: (typeof precisions)[number], rou
   if (w.model === "unet3d") throw new Error("this profile is of classifiers");
   const shape = shapeOf(w);
   const step = metalr().step(createModel(w.model, { classes: w.classes }), { train: shape, validation: shape });
-  const { native, inputs, outputs } = compileNative(step.graph, { block: module.block, precision });
+  const { native, inputs, outputs } = compileNative(step.graph, {
+    block: module.block,
+    winograd: module.winograd,
+    precision,
+  });
   const handle = await module.load(native.words, native.constants, native.arenaBytes, native.block, 2);
   const random = new Random(0, "bench");
   const initial = new Map(step.state.map((s) => [`state/${s.name}`, s]));

@@ -32,8 +32,17 @@ export function findNative(): Found {
   return found;
 }
 
+/**
+ * OpenMP's threads wait for each other in a loop, by default for so long that a busy machine makes a step take twenty times as long:
+ * the thread that is waited for does not get the core. A short wait costs an idle machine nothing measurable.
+ */
+function waitShortly(): void {
+  if (process.env["OMP_WAIT_POLICY"] === undefined) process.env["GOMP_SPINCOUNT"] ??= "20000";
+}
+
 function load(): Found {
   const require = createRequire(import.meta.url);
+  waitShortly();
   let why = "it is not built (npm run build-native)";
   for (const path of candidates()) {
     try {
