@@ -122,7 +122,7 @@ export type { PickedFile } from "../platform/web/files.js";
 export { type WebPlatformOptions, webPlatform } from "../platform/web/index.js";
 export { type RuntimeFiles, type WebExecutorOptions, webExecutor } from "../platform/web/onnxRuntime.js";
 export { opfs } from "../platform/web/opfs.js";
-export { hasWebGpu } from "../platform/web/web-gpu.js";
+export { hasWebGpu, type WebGpu, webGpu } from "../platform/web/web-gpu.js";
 export { exportModel } from "../records/export-model.js";
 export { defaultTransforms } from "../training/default-transforms.js";
 export { type FoldOptions, type OpenedDataset, withFolds } from "../training/folds.js";

@@ -21,12 +21,15 @@ export interface PrivateSite {
   readonly context: BrowserContext;
   /** Errors of all pages, and what they wrote to the console as such. */
   readonly problems: string[];
-  /** A page that is ready for files, with one thread: threads that wait for each other are slow on a busy machine. */
-  open(): Promise<Page>;
+  /**
+   * A page that is ready for files, with one thread: threads that wait for each other are slow on a busy machine.
+   * @param inside default: the one context that keeps files from page to page
+   */
+  open(inside?: BrowserContext): Promise<Page>;
   close(): Promise<void>;
 }
 
-/** The page as static files with the two isolation headers and nothing else, and a browser. @param more arguments of Chromium */
+/** The page as static files with the two isolation headers and nothing else, and a browser. @param more arguments of Chromium; without any, WebAssembly computes */
 export async function privateSite(home: string, chromium: string, more: readonly string[] = []): Promise<PrivateSite> {
   const folder = await buildPrivate({ outDir: join(home, "page") });
   const server = await serve(folder);
@@ -39,12 +42,14 @@ export async function privateSite(home: string, chromium: string, more: readonly
     server,
     context,
     problems,
-    async open() {
-      const page = await context.newPage();
+    async open(inside = context) {
+      const page = await inside.newPage();
       page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
       page.on("pageerror", (error) => problems.push(error.message));
       await page.goto(server.url);
       await page.getByText("Ready.").waitFor();
+      const choice = page.getByLabel("Compute with");
+      if (more.length === 0 && (await choice.inputValue()) !== "wasm") await choice.selectOption("wasm");
       await page.getByLabel("Threads").selectOption("1");
       return page;
     },

@@ -2,7 +2,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { MetalrError } from "../../../common/errors.js";
 import { unpackError } from "../../../platform/thread-errors.js";
-import { hasWebGpu } from "../../../platform/web/web-gpu.js";
 import { formatCount } from "../../../records/format.js";
 import { Field } from "../parts/field.js";
 import { Folded } from "../parts/folded.js";
@@ -22,13 +21,11 @@ const always = Promise.resolve();
 /** @param allowed resolves when workers may be started: where a service worker has to guard them first */
 export function PrivatePage({ mode, allowed = always }: { mode: Mode; allowed?: Promise<unknown> }) {
   const [state, setState] = useState<SessionState>(initial);
-  const [gpu, setGpu] = useState(false);
   const [refused, setRefused] = useState<string | null>(null);
   useEffect(() => {
     document.title = "Private fine-tune – metalr";
     const deaf = session.listen(setState);
     void session.begin(allowed);
-    void hasWebGpu().then(setGpu);
     return deaf;
   }, []);
   const { live, look, errors, fields, values } = state;
@@ -190,11 +187,16 @@ export function PrivatePage({ mode, allowed = always }: { mode: Mode; allowed?: 
               }
             >
               <option value="wasm">WebAssembly</option>
-              <option value="webgpu" disabled={!gpu}>
-                WebGPU{gpu ? "" : " (not in this browser)"}
+              <option value="webgpu" disabled={state.gpu === "none"}>
+                WebGPU
               </option>
             </select>
           </label>
+          <p class="about">
+            {state.gpuProblem === null
+              ? gpuWords[state.gpu]
+              : `WebGPU failed (${state.gpuProblem}): WebAssembly computes.`}
+          </p>
           <label class="field">
             <strong>Threads</strong>
             <select
@@ -233,6 +235,12 @@ export function PrivatePage({ mode, allowed = always }: { mode: Mode; allowed?: 
     </form>
   );
 }
+
+const gpuWords = {
+  hardware: "This browser has WebGPU with a graphics card.",
+  software: "WebGPU is only imitated by the processor here, and far slower than WebAssembly.",
+  none: "This browser offers no WebGPU here: WebAssembly computes.",
+} as const;
 
 const statusOf = {
   preparing: "Compiling the training step …",

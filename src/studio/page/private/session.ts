@@ -2,6 +2,7 @@
 import type { TrainField } from "../../../cli/train/fields.js";
 import { MetalrError, RuntimeError } from "../../../common/errors.js";
 import type { PickedFile } from "../../../platform/web/files.js";
+import { type WebGpu, webGpu } from "../../../platform/web/web-gpu.js";
 import { CurveBuffer, type Curves } from "../../../records/curves.js";
 import type { EndEvent, EpochEvent, StartEvent, StepEvent, TrainingEvent } from "../../../training/types.js";
 import type { Look, StoredRun, Trained } from "../../../web/protocol.js";
@@ -37,7 +38,11 @@ export interface State {
   readonly live: Live | null;
   readonly trained: Trained | null;
   readonly runs: readonly StoredRun[];
+  /** What computes: WebGPU where there is a graphics card for it, until it has failed. */
   readonly provider: Provider;
+  readonly gpu: WebGpu;
+  /** Why WebAssembly computes although there is WebGPU; null where it has not failed. */
+  readonly gpuProblem: string | null;
   /** Of WebAssembly; 0 for as many as there are processors. */
   readonly threads: number;
   /** What went wrong last, as its lines. */
@@ -57,6 +62,8 @@ export const initial: State = {
   trained: null,
   runs: [],
   provider: "wasm",
+  gpu: "none",
+  gpuProblem: null,
   threads: 0,
   problem: null,
 };
@@ -98,6 +105,8 @@ export class Session {
     if (this.begun) return;
     this.begun = true;
     await this.attempt(async () => {
+      const gpu = await webGpu();
+      this.set({ gpu, provider: gpu === "hardware" ? "webgpu" : "wasm" });
       await allowed;
       await this.openWorker();
       this.set({ ready: true });
@@ -201,7 +210,8 @@ export class Session {
   async start(now: Date): Promise<void> {
     const name = (this.state.look?.data.name ?? "run").replace(/\.\w+$/, "").replace(/[^\w.-]+/g, "-");
     const time = now.toISOString().slice(0, 19).replace("T", "-").replaceAll(":", "");
-    await this.train(`${time}-${name.replace(/^[-.]+/, "") || "run"}`, this.state.values, false);
+    const folder = `${time}-${name.replace(/^[-.]+/, "") || "run"}`;
+    await this.attempt(() => this.train(folder, this.state.values, false));
   }
 
   /** Goes on with a run that was stopped, or that ended with its page: over the files that are open. */
@@ -230,10 +240,23 @@ export class Session {
       this.draw();
       this.change({ state: trained.reason });
     } catch (error) {
+      const { provider } = this.state;
+      if (provider === "webgpu" && error instanceof RuntimeError && !resume && this.lastStep === 0) {
+        await this.leaveGpu(error, folder);
+        return this.train(folder, options, false);
+      }
       this.fail(error);
       this.change({ state: "stopped" });
     }
     this.set({ runs: await this.ask((w) => w.runs()) });
+  }
+
+  /** WebGPU has failed before the first step: WebAssembly takes its place, and the run begins anew. */
+  private async leaveGpu({ got, problem }: RuntimeError, folder: string): Promise<void> {
+    this.set({ provider: "wasm", gpuProblem: got ?? problem });
+    await this.openWorker();
+    await this.reopen();
+    await this.ask((w) => w.remove(folder));
   }
 
   async stop(): Promise<void> {
