@@ -172,6 +172,7 @@ describe.skipIf(chromiumPath === null)("in Chromium (skipped where there is none
   test.each([
     ["light", 1280],
     ["dark", 360],
+    ["light", 3840],
   ] as const)(
     "axe finds no serious fault, and nothing is wider than the screen: %s, %i px",
     async (colorScheme, width) => {

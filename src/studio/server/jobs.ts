@@ -55,14 +55,15 @@ export class Jobs {
     return this.at(folder) !== null;
   }
 
-  /** Whether a process has that folder, or is going to. */
+  /** Whether a process has that folder, or is going to. One that stops does not: what is added now comes after it. */
   has(folder: string): boolean {
-    return this.jobs.some((job) => job.folder === resolve(folder) && (job.state === "queued" || job.child !== null));
+    const due = ({ state, child }: Running) => state === "queued" || (child !== null && state !== "stopping");
+    return this.jobs.some((job) => job.folder === resolve(folder) && due(job));
   }
 
-  /** Whether that folder is spoken for, also by what is held. */
+  /** Whether that folder is spoken for, also by what stops and what is held. */
   claims(folder: string): boolean {
-    return this.has(folder) || this.heldAt(folder) !== undefined;
+    return this.has(folder) || this.worksIn(folder) || this.heldAt(folder) !== undefined;
   }
 
   private heldAt(folder: string): Running | undefined {
