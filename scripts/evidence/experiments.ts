@@ -14,6 +14,7 @@ const shared = "-p DATA/weights/resnet20-12fca82f.th --image-size 32 --threads 1
 const four = "--methods finetune,finetune:schedule=cosine,metalr,metalr:variant=released";
 const rest =
   "--methods finetune,lastLayer,lastGroups,linearProbe,layerDecay,discriminative,l2sp,autoRgn,ldog,metalr:direction=optimizer";
+const heldOut = "--methods finetune,metalr,metalr:variant=released --meta-data split";
 const pocus = "-d DATA/pocus/pocus_data_all.zip.001";
 const medmnist = "-d DATA/medmnist/breastmnist.npz DATA/medmnist/retinamnist.npz";
 
@@ -25,8 +26,8 @@ export const experiments: readonly Experiment[] = [
   },
   {
     name: "pocus-group",
-    title: "The same frames, folds by group (patient or examination)",
-    words: words(`${pocus} --groups-file DATA/pocus/attribution.csv.gz --by-group ${shared} ${four} --seeds 2 -e 8`),
+    title: "The same frames, folds by group (patient or examination), five seeds",
+    words: words(`${pocus} --groups-file DATA/pocus/attribution.csv.gz --by-group ${shared} ${four} --seeds 5 -e 8`),
   },
   {
     name: "medmnist",
@@ -42,5 +43,15 @@ export const experiments: readonly Experiment[] = [
     name: "medmnist-rest",
     title: "All other methods on BreastMNIST and RetinaMNIST, one seed",
     words: words(`${medmnist} ${shared} ${rest} --seeds 1 -e 20`),
+  },
+  {
+    name: "pocus-held-out",
+    title: "Validation batches from held-out images: lung ultrasound by video, three seeds",
+    words: words(`${pocus} ${shared} ${heldOut} --seeds 3 -e 8`),
+  },
+  {
+    name: "medmnist-held-out",
+    title: "Validation batches from held-out images: BreastMNIST and RetinaMNIST, five seeds",
+    words: words(`${medmnist} ${shared} ${heldOut} --seeds 5 -e 20`),
   },
 ];
