@@ -4,6 +4,9 @@
 #include <cstring>
 
 #include <omp.h>
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
 
 #include "lanes.h"
 #include "program.h"
@@ -14,6 +17,8 @@ namespace {
 
 constexpr int64_t kChunk = 512;
 constexpr int kRegisters = 24;
+/// From this size on, results that leave the program (new weights, the optimizer's slots) go past the caches.
+constexpr int64_t kStreamed = 1 << 18;
 
 /// How an input's index follows from the element's.
 enum class Mode : int32_t {
@@ -115,6 +120,7 @@ class Pointwise : public Step {
       for (const Code& c : code_) execute(c, reg, len);
       for (const Output& o : outputs_) store(m, o, at, len, reg[o.reg]);
     }
+    finishStream();
   }
 
   void fetch(const Memory& m, const Input& in, int64_t at, int64_t len, float* own, float*& reg) const {
@@ -163,10 +169,15 @@ class Pointwise : public Step {
     }
   }
 
-  static void store(const Memory& m, const Output& o, int64_t at, int64_t len, const float* v) {
+  void store(const Memory& m, const Output& o, int64_t at, int64_t len, const float* v) const {
     char* base = m.at<char>(o.ref);
     switch (o.type) {
-      case Type::f32: std::memcpy(reinterpret_cast<float*>(base) + at, v, size_t(len) * 4); return;
+      case Type::f32: {
+        float* p = reinterpret_cast<float*>(base) + at;
+        if (n_ >= kStreamed && o.ref.space == Space::output) stream(p, v, len);
+        else std::memcpy(p, v, size_t(len) * 4);
+        return;
+      }
       case Type::bf16: {
         bf16* p = reinterpret_cast<bf16*>(base) + at;
         for (int64_t i = 0; i < len; i++) metalr::store(p + i, v[i]);
@@ -183,6 +194,23 @@ class Pointwise : public Step {
         return;
       }
     }
+  }
+
+  /// Stores that do not first read what they overwrite: a third less traffic for a pass over four arrays that writes three.
+  static void stream(float* to, const float* v, int64_t len) {
+#if defined(__SSE__)
+    if (reinterpret_cast<uintptr_t>(to) % 16 == 0) {  // JavaScript's arrays start at multiples of 16
+      int64_t i = 0;
+      for (; i + 4 <= len; i += 4) _mm_stream_ps(to + i, _mm_loadu_ps(v + i));
+      to += i, v += i, len -= i;
+    }
+#endif
+    std::memcpy(to, v, size_t(len) * 4);
+  }
+  static void finishStream() {
+#if defined(__SSE__)
+    _mm_sfence();
+#endif
   }
 
   static void execute(const Code& k, float* const* reg, int64_t len) {

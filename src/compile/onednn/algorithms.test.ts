@@ -18,11 +18,11 @@ const skipped = "missing" in found ? ` (skipped: ${found.missing})` : "";
 type Sizes = [number, number, number, number, number];
 
 /** A convolution of 3×3 with both gradients; `dw` and `dx` are those of the scalar product with g. */
-function convolutionGraph([images, into, out, height, width]: Sizes) {
+function convolutionGraph([images, into, out, height, width]: Sizes, stride = 1, dilation = 1) {
   const x = input("x", "float32", [images, into, height, width]);
   const w = input("w", "float32", [out, into, 3, 3]);
-  const g = input("g", "float32", [images, out, height, width]);
-  const y = conv(x, w, null, { padding: 1 });
+  const y = conv(x, w, null, { padding: dilation, stride, dilation });
+  const g = input("g", "float32", y.shape);
   const attributes = y.node.attrs;
   const dx = apply(ops.ConvInputGrad!, [w, g], { ...attributes, space: [height, width] }); // an op by that name
   const dw = apply(ops.ConvWeightGrad!, [x, g], { ...attributes, kernel: [3, 3] });
@@ -78,6 +78,15 @@ describe("the algorithm of a convolution", () => {
     );
   });
 
+  test("sums the weights' gradient over patches on small maps in bfloat16", () => {
+    const patches = ["Convolution", "Convolution", "Fill", ...Array<string>(9).fill("Copy"), "Copy", "Convolution"];
+    expect(kindsOf(convolutionGraph([16, 16, 32, 4, 4]), false, "bfloat16")).toEqual(patches);
+    expect(kindsOf(convolutionGraph([16, 16, 32, 8, 8], 2), false, "bfloat16")).toEqual(patches);
+    expect(kindsOf(convolutionGraph([15, 16, 32, 4, 4]), false, "bfloat16")).toEqual(direct); // few images
+    expect(kindsOf(convolutionGraph([16, 16, 32, 5, 5]), false, "bfloat16")).toEqual(direct); // larger maps
+    expect(kindsOf(convolutionGraph([16, 16, 32, 4, 4]), false)).toEqual(direct); // float32
+  });
+
   test("is direct with a stride, a bias on tiny maps, or another padding", () => {
     const x = input("x", "float32", [64, 64, 16, 16]);
     const w = input("w", "float32", [64, 64, 3, 3]);
@@ -117,6 +126,32 @@ describe.skipIf(!native)(`convolutions${skipped}`, () => {
       expect(rootMeanSquare(b)).toBeGreaterThan(0.1); // there is something to compare
       expect(a.length).toBe(sizeOf(v.shape));
     }
+  });
+
+  // What bfloat16 rounds, it rounds for both: products are exact in float32, and the sums differ in their order alone.
+  test.skipIf(!native?.bfloat16).each<[Sizes, number, number]>([
+    [[16, 16, 32, 4, 4], 1, 1],
+    [[17, 32, 16, 8, 7], 2, 1],
+    [[40, 16, 16, 4, 3], 1, 2],
+  ])("patches agree with the float64 reference: %j, stride %i, dilation %i", async (sizes, stride, dilation) => {
+    const graph = convolutionGraph(sizes, stride, dilation);
+    const tensors = normalTensors(graph, 7);
+    for (const t of Object.values(tensors))
+      (t.data as Float32Array).set((t.data as Float32Array).map((v) => Math.round(v * 8) / 8)); // exact in bfloat16
+    const compiled = compileNative(graph, { block: native!.block, winograd: false, precision: "bfloat16" });
+    expect(compiled.native.instructions.map((i) => i.kind)).toContain("Fill");
+    const program = await executor.load(compiled);
+    const { dw } = await program.run(tensors);
+    await program.close();
+    const feeds = new Map(
+      [...graph.inputs].map(([name, v]) => [
+        v,
+        { shape: v.shape, data: Float64Array.from(tensors[name]!.data as Float32Array) },
+      ]), // made above
+    );
+    const [want] = evaluateGraph([graph.outputs.get("dw")!], feeds);
+    const got = dw!.data as Float32Array; // a float32 output
+    expect(rootMeanSquare(got.map((v, i) => v - want!.data[i]!)) / rootMeanSquare(want!.data)).toBeLessThan(1e-6);
   });
 
   test.each<Sizes>([

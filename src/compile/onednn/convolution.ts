@@ -6,8 +6,10 @@ import {
   type Convolution,
   emitConvolution,
   gainsAsProduct,
+  gainsByPatches,
   gainsByWinograd,
   type Kind,
+  planPatches,
   planProduct,
   resultOf,
 } from "./algorithms.js";
@@ -43,6 +45,7 @@ function convolution(
   };
   const blocked = layouts.every((l) => l !== "plain");
   if (blocked && gainsAsProduct(p, c)) planProduct(p, c);
+  else if (blocked && gainsByPatches(p, c)) planPatches(p, c);
   else emitConvolution(p, c, blocked && gainsByWinograd(p, c) ? "Winograd" : "Convolution");
   return true;
 }

@@ -47,8 +47,8 @@ function load(): Found {
   for (const path of candidates()) {
     try {
       const module: unknown = require(path);
-      shape.parse(module);
-      return { module: module as NativeModule }; // its shape was checked
+      if (shape.safeParse(module).success) return { module: module as NativeModule }; // its shape was checked
+      why = `${path} is of another version (npm run build-native builds it anew)`;
     } catch (e) {
       const text = e instanceof Error ? (e.message.split("\n")[0] ?? "") : String(e);
       if (!text.startsWith("Cannot find module")) why = `it does not load: ${text}`;
