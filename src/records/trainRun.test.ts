@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -125,7 +125,12 @@ test("stopped and continued, the bytes are those of a run that never stopped", a
 test("a folder whose run died before its first checkpoint is started anew", async () => {
   const disk = fullDisk((path) => path.endsWith("last.safetensors"));
   await expect(train("young", { platform: disk })).rejects.toThrow("no space left");
+  // What a kill in the midst of writing that checkpoint leaves.
+  const half = join(home, "young", "checkpoints", ".last.safetensors.1-1.tmp");
+  mkdirSync(join(home, "young", "checkpoints"), { recursive: true });
+  writeFileSync(half, "half of a checkpoint");
   await train("young", { resume: true });
+  expect(existsSync(half)).toBe(false);
   expect(checkpoint("young").equals(checkpoint("never"))).toBe(true);
 });
 

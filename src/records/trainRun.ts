@@ -51,6 +51,7 @@ export async function trainRun(folder: string, o: TrainRunOptions): Promise<Trai
   if (exists && o.resume === true) {
     // It died before its first checkpoint, so nothing of it is continued, its options neither.
     for (const name of [runFiles.info, runFiles.tensorBoard]) await files.remove(join(folder, name));
+    await removeTemporaries(files, join(folder, runFiles.checkpoints)); // it may have died as it wrote that one
   }
   const lowering = o.compile ? "given" : (await chooseCompiler(o.executor)).lowering;
   const recorder = await createRun(folder, { ...recording, config: configOf(o, resolved, lowering) });
