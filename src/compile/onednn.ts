@@ -10,7 +10,7 @@ import { convRule, inputGradRule, weightGradRule } from "./onednn/convolution.js
 import { encodeProgram } from "./onednn/encode.js";
 import { canBlockWeight, type Layout, typeNumber } from "./onednn/layout.js";
 import { placeBuffers, placeConstants } from "./onednn/memory.js";
-import { concatRule, expandRule, padRule, reshapeRule, sliceRule, transposeRule } from "./onednn/moves.js";
+import { concatRule, expandRule, padRule, reshapeRule, sliceGradRule, sliceRule, transposeRule } from "./onednn/moves.js";
 import { joinRule, normGradRule, normInferenceRule, normRule } from "./onednn/norm.js";
 import { Planner } from "./onednn/planner.js";
 import { makeChain, pointwiseRule } from "./onednn/pointwise.js";
@@ -43,6 +43,7 @@ const rules: Readonly<Record<string, Rule>> = {
   Reshape: reshapeRule,
   Transpose: transposeRule,
   Slice: sliceRule,
+  SliceGrad: sliceGradRule,
   Concat: concatRule,
   Pad: padRule,
 };

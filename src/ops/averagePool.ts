@@ -9,7 +9,8 @@ import { mul } from "./elementwise.js";
 import { ints } from "./lowering.js";
 import { type Matrix, mapAxis, transposed } from "./mapAxis.js";
 import { pooledShape } from "./maxPool.js";
-import { expand, pad, reshape } from "./shape.js";
+import { expand, reshape } from "./shape.js";
+import { pad } from "./slice.js";
 
 /** One number a space axis in each list. */
 interface AverageAttributes {

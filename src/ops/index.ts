@@ -12,6 +12,7 @@ import * as maxPool from "./maxPool.js";
 import * as reduce from "./reduce.js";
 import * as rounding from "./rounding.js";
 import * as shape from "./shape.js";
+import * as sliceFile from "./slice.js";
 import * as softmax from "./softmax.js";
 
 const isOp = (v: unknown): v is Op => typeof v === "object" && v !== null && "gradient" in v && "samples" in v;
@@ -21,6 +22,7 @@ export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
   [
     elementwise,
     shape,
+    sliceFile,
     reduce,
     dotFile,
     matmul,
@@ -38,12 +40,13 @@ export const ops: Readonly<Record<string, Op>> = Object.fromEntries(
     .map((op) => [op.name, op]),
 );
 
+export { leftover } from "./_conv-lowering.js";
 export { clamp, elu, erfOf, gelu, hardSigmoid, leakyRelu, prelu, softplus } from "./activation.js";
 export { averagePool } from "./averagePool.js";
 export { batchNormInference, batchNormTraining, updateRunning } from "./batchNorm.js";
 export { type ConvAttributes, conv, convTranspose } from "./conv.js";
 export { apply, defineOp, type NdArray, type Op, type OpSpec, opOf, type Sample } from "./define.js";
-export { dot } from "./dot.js";
+export { dot, lowerDot } from "./dot.js";
 export {
   abs,
   add,
@@ -76,8 +79,9 @@ export { gather, gatherNd, scatterNd } from "./gather.js";
 export { type DiceOptions, diceLoss, type LossName, lossNames, lossOf } from "./loss.js";
 export { type Matrix, mapAxis } from "./mapAxis.js";
 export { gemm, linear, matmul } from "./matmul.js";
-export { maxPool } from "./maxPool.js";
+export { maxPool, type PoolAttributes } from "./maxPool.js";
 export { reduceMax, reduceMean, reduceSum, sumAll } from "./reduce.js";
 export { cos, sin } from "./rounding.js";
-export { concat, dilate, expand, flatten, pad, reshape, slice, sumTo, transpose } from "./shape.js";
+export { concat, expand, flatten, reshape, sumTo, transpose } from "./shape.js";
+export { pad, slice } from "./slice.js";
 export { crossEntropy, logSoftmax, oneHot, softmax } from "./softmax.js";

@@ -4,7 +4,7 @@ import { scalar } from "../graph/build.js";
 import type { Value } from "../graph/value.js";
 import { add, div, mul, sub } from "./elementwise.js";
 import { reduceMean, reduceSum } from "./reduce.js";
-import { slice } from "./shape.js";
+import { slice } from "./slice.js";
 import { crossEntropy, oneHot, softmax } from "./softmax.js";
 
 export interface DiceOptions {

@@ -57,14 +57,33 @@ export const sliceRule: Rule = (p, node) => {
     );
     return true;
   }
-  const strides = stridesOf(x.shape);
+  const source = p.get(x, "plain");
+  const taken = { buffer: source, ...places(node, x.shape) };
+  p.copy(y.shape, taken, { buffer: p.make(y, "plain"), strides: stridesOf(y.shape) });
+  return true;
+};
+
+/** Where a slice of an array of this shape begins, and its strides in there. */
+function places(node: Node, shape: readonly number[]): { readonly at: number; readonly strides: number[] } {
+  const [starts, axes, steps] = [numbers(node, "starts"), numbers(node, "axes"), numbers(node, "steps")];
+  const strides = stridesOf(shape);
   let at = 0;
   axes.forEach((axis, i) => {
     at += starts[i]! * strides[axis]!; // checked by the op's shape rule
     strides[axis] = strides[axis]! * steps[i]!;
   });
-  const source = p.get(x, "plain");
-  p.copy(y.shape, { buffer: source, strides, at }, { buffer: p.make(y, "plain"), strides: stridesOf(y.shape) });
+  return { at, strides };
+}
+
+export const sliceGradRule: Rule = (p, node) => {
+  const dy = node.inputs[0]!;
+  const dx = node.outputs[0]!;
+  if (dy.dtype !== "float32" || sizeOf(dx.shape) === 0) return false;
+  const source = p.get(dy, "plain");
+  const to = p.make(dx, "plain");
+  fill(p, to, sizeOf(dx.shape), 0);
+  if (sizeOf(dy.shape) === 0) return true;
+  p.copy(dy.shape, { buffer: source, strides: stridesOf(dy.shape) }, { buffer: to, ...places(node, dx.shape) });
   return true;
 };
 
