@@ -2,13 +2,14 @@ import { describe, expect, test } from "vitest";
 import { gradients } from "../autodiff/backward.js";
 import { Random } from "../common/random.js";
 import { type Shape, sizeOf, type Tensor } from "../common/tensor.js";
-import { input, makeGraph } from "../graph/build.js";
+import { input, makeGraph, scalar } from "../graph/build.js";
 import type { Graph, Value } from "../graph/value.js";
 import { metalr, sgd } from "../methods/index.js";
 import { createModel } from "../models/index.js";
 import {
   add,
   batchNormTraining,
+  cast,
   clamp,
   conv,
   dot,
@@ -17,8 +18,11 @@ import {
   greater,
   leakyRelu,
   maxPool,
+  mul,
+  pad,
   reduceMean,
   relu,
+  slice,
   where,
 } from "../ops/index.js";
 import { nodeExecutor } from "../platform/node/onnxRuntime.js";
@@ -93,12 +97,44 @@ describe.skipIf(!supported)(`blocked and portable lowerings agree${why}`, () => 
     ["7×7 on three channels, the stem", [2, 3, 16, 16], [16, 3, 7, 7], 2, 3],
     ["one image of one row", [1, 16, 1, 4], [16, 16, 3, 3], 1, 1],
     ["channels that fill no block", [2, 12, 5, 5], [20, 12, 3, 3], 1, 1],
+    ["3×3 on many channels, 1×2 pixels", [16, 64, 1, 2], [64, 64, 3, 3], 1, 1],
+    ["3×3 on many channels, 2×2 pixels", [17, 64, 2, 2], [128, 64, 3, 3], 1, 1],
+    ["3×3 on many channels, 3×4 pixels", [16, 64, 3, 4], [64, 64, 3, 3], 1, 1],
+    ["3×3 on many channels, 5×7 pixels", [18, 64, 5, 7], [64, 64, 3, 3], 1, 1],
+    ["3×3 on many channels, 8×2 pixels", [16, 64, 8, 2], [64, 64, 3, 3], 1, 1],
+    ["3×3 on many channels, 16×9 pixels", [16, 64, 16, 9], [64, 64, 3, 3], 1, 1],
+    ["3×3 on many channels, few images", [5, 64, 4, 4], [64, 64, 3, 3], 1, 1],
+    ["3×3 with stride 2 on many channels", [16, 64, 4, 6], [64, 64, 3, 3], 2, 1],
   ] as const)("convolution %s, with its gradients", async (_, xs, ws, stride, padding) => {
     const x = input("x", "float32", xs);
     const w = input("w", "float32", ws);
     expect(await difference(withGradients({ x, w }, conv(x, w, null, { stride, padding }), ["x", "w"]))).toBeLessThan(
       TOLERANCE,
     );
+  });
+
+  test.each([
+    ["7×7 with stride 2 on three channels", [16, 3, 15, 18], [32, 3, 7, 7], 2, 3],
+    ["3×3 on one channel", [32, 1, 8, 8], [16, 1, 3, 3], 1, 1],
+    ["5×5 without padding, with a stride that leaves a row over", [16, 4, 12, 11], [16, 4, 5, 5], 2, 0],
+  ] as const)("the first convolution of a batch that fills blocks: %s", async (_, xs, ws, stride, padding) => {
+    const x = input("x", "float32", xs);
+    const w = input("w", "float32", ws);
+    const y = relu(conv(x, w, null, { stride, padding }));
+    expect(await difference(withGradients({ x, w }, y, ["w"]))).toBeLessThan(TOLERANCE);
+  });
+
+  test("inner products with convolutions that nothing else reads", async () => {
+    const inputs = {
+      x: input("x", "float32", [16, 64, 4, 6]),
+      v: input("v", "float32", [64, 64, 3, 3]),
+      w: input("w", "float32", [64, 64, 3, 3]),
+    };
+    const [p, q] = [conv(inputs.x, inputs.v, null, { padding: 1 }), conv(inputs.x, inputs.w, null, { padding: 1 })];
+    const graph = makeGraph("g", inputs, { left: dot(p, inputs.x), right: dot(inputs.x, q) });
+    expect(await difference(graph)).toBeLessThan(TOLERANCE);
+    const both = makeGraph("g", inputs, { both: dot(p, q) });
+    expect(await difference(both)).toBeLessThan(TOLERANCE);
   });
 
   test("convolutions, batch norm, residual, ReLU and pooling in a row, with all gradients", async () => {
@@ -118,6 +154,20 @@ describe.skipIf(!supported)(`blocked and portable lowerings agree${why}`, () => 
     expect(await difference(withGradients(inputs, y, Object.keys(inputs)))).toBeLessThan(TOLERANCE);
   });
 
+  test.each([
+    ["padded by half a block", 16, 32],
+    ["padded by a block", 32, 64],
+    ["cut", 64, 32],
+  ])("every second pixel, channels %s: CIFAR's shortcut, with its gradient", async (_, channels, wanted) => {
+    const x = input("x", "float32", [3, channels, 8, 6]);
+    const w = input("w", "float32", [channels, channels, 1, 1]);
+    const v = input("v", "float32", [16, wanted, 1, 1]);
+    const every = (axis: number, end: number) => (value: Value) => slice(value, { axis, start: 0, end, step: 2 });
+    const before = Math.trunc((wanted - channels) / 2);
+    const padded = pad(every(3, 6)(every(2, 8)(conv(x, w))), [0, before, 0, 0], [0, wanted - channels - before, 0, 0]);
+    expect(await difference(withGradients({ x, w, v }, conv(padded, v), ["x", "w", "v"]))).toBeLessThan(TOLERANCE);
+  });
+
   test("activations of other networks, whose gradients choose by masks", async () => {
     const x = input("x", "float32", [2, 16, 6, 6]);
     const w = input("w", "float32", [32, 16, 3, 3]);
@@ -128,6 +178,23 @@ describe.skipIf(!supported)(`blocked and portable lowerings agree${why}`, () => 
     // A mask that is computed where nothing is in blocks.
     const plain = where(greater(mask, clamp(mask, -0.5, 0.5)), y, mask);
     expect(await difference(withGradients({ x, w, mask }, plain, ["x", "w", "mask"]))).toBeLessThan(TOLERANCE);
+  });
+
+  test("max pooling with ties sends each gradient to the first place, as PyTorch", async () => {
+    const x = input("x", "float32", [2, 16, 8, 8]);
+    const w = input("w", "float32", [16, 16, 3, 3]);
+    // Steps of 1 from few numbers: most windows hold their maximum several times.
+    const levels = conv(relu(cast(cast(mul(x, scalar(2)), "int64"), "float32")), w);
+    const y = maxPool(relu(levels), [3, 3], { stride: [2, 2], padding: [1, 1] });
+    const graph = withGradients({ x, w }, y, ["w"]);
+    const feeds = Object.fromEntries([...graph.inputs].map(([name, v], i) => [name, random(i + 1, v.shape)]));
+    feeds["w"] = { ...feeds["w"]!, data: new Float32Array(16 * 16 * 9).fill(1) } as Tensor; // of float32
+    const [p, q] = [await outputs(compilePortable(graph), feeds), await outputs(blocked(graph), feeds)];
+    for (const name of ["y", "dw"]) {
+      p[name]!.data.forEach((v: number | bigint, i: number) => {
+        expect(Number(q[name]!.data[i]), `${name} ${i}`).toBeCloseTo(Number(v), 2);
+      });
+    }
   });
 
   test("batch norm of values far from zero loses no digits", async () => {
@@ -165,9 +232,12 @@ describe.skipIf(!supported)(`blocked and portable lowerings agree${why}`, () => 
       { compile },
     );
 
-  test("a whole MetaLR step of ResNet-18, on a batch of 5", async () => {
+  test.each([
+    ["5, too small for products", 5, 4],
+    ["17, with products", 17, 16],
+  ])("a whole MetaLR step of ResNet-18, on a batch of %s", async (_, m, n) => {
     const [a, b] = [stepper(2, compilePortable), stepper(2, blocked)];
-    const [p, q] = [await a.step(batch(1, 5), batch(2, 4), clock), await b.step(batch(1, 5), batch(2, 4), clock)];
+    const [p, q] = [await a.step(batch(1, m), batch(2, n), clock), await b.step(batch(1, m), batch(2, n), clock)];
     for (const name of ["trainLoss", "validationLoss", "lr"]) {
       Array.from(p[name]!.data as Float32Array).forEach((v, i) => {
         expect(Number(q[name]!.data[i]), `${name} ${i}`).toBeCloseTo(v, 4);
@@ -176,12 +246,12 @@ describe.skipIf(!supported)(`blocked and portable lowerings agree${why}`, () => 
     await Promise.all([a.close(), b.close()]);
   });
 
-  test("the same bits with one thread and with two", async () => {
+  test.each([6, 16])("the same bits with one thread and with two, batches of %i", async (n) => {
     const states = [];
     for (const threads of [1, 2]) {
       const s = stepper(threads, blocked);
-      await s.step(batch(1, 6), batch(2, 6), clock);
-      await s.step(batch(3, 6), batch(4, 6), { ...clock, step: 2 });
+      await s.step(batch(1, n), batch(2, n), clock);
+      await s.step(batch(3, n), batch(4, n), { ...clock, step: 2 });
       states.push(s.state);
       await s.close();
     }
@@ -207,10 +277,10 @@ describe.skipIf(!supported)(`blocked and portable lowerings agree${why}`, () => 
 test("a weight goes into blocks and back; element [o, i, y, x] lies at [o/b, i/b, y, x, i mod b, o mod b]", () => {
   const shape = [16, 8, 1, 2];
   const data = Float32Array.from({ length: 256 }, (_, i) => i);
-  const packed = reorderWeight(data, shape, 8, "pack");
+  const packed = reorderWeight(data, shape, { layout: "weight", block: 8 }, "pack");
   const [o, i, x] = [11, 3, 1]; // → [1, 0, 0, 1, 3, 3]
   expect(packed[(((1 * 1 + 0) * 2 + 1) * 8 + 3) * 8 + 3]).toBe((o * 8 + i) * 2 + x);
-  expect(reorderWeight(packed, shape, 8, "unpack")).toEqual(data);
+  expect(reorderWeight(packed, shape, { layout: "weight", block: 8 }, "unpack")).toEqual(data);
   expect(isWeight(shape, 8)).toBe(true);
   expect(isWeight([16, 12, 1, 2], 8)).toBe(false);
 });

@@ -6,9 +6,12 @@ import { verifyGraph } from "../graph/verify.js";
 import { opOf } from "../ops/index.js";
 import { batchNormGradRule, batchNormInferenceRule, batchNormRule } from "./blocked/batchNorm.js";
 import { Context } from "./blocked/context.js";
-import { convRule, inputGradRule, weightGradRule } from "./blocked/conv.js";
+import { convDotRule, convRule, inputGradRule } from "./blocked/conv.js";
 import { dotRule, elementwiseRule, reduceMeanRule } from "./blocked/elementwise.js";
-import { isWeight, type Layout } from "./blocked/layout.js";
+import { isWeight, type KeptWeight, weightLayout } from "./blocked/layout.js";
+import { padRule, sliceGradRule, sliceRule } from "./blocked/moves.js";
+import { maxPoolRule } from "./blocked/pool.js";
+import { weightGradRule } from "./blocked/weightGrad.js";
 import { inputPorts } from "./compile.js";
 import { Emitter } from "./emitter.js";
 import { isState, readersOf } from "./readers.js";
@@ -24,13 +27,17 @@ const rules: Readonly<Record<string, Rule>> = {
   BatchNormTraining: batchNormRule,
   BatchNormGrad: batchNormGradRule,
   BatchNormInference: batchNormInferenceRule,
-  Dot: dotRule,
+  Dot: (c, node) => convDotRule(c, node) || dotRule(c, node),
+  MaxPool: maxPoolRule,
+  Slice: sliceRule,
+  SliceGrad: sliceGradRule,
+  Pad: padRule,
   ReduceMean: reduceMeanRule,
 };
 
-/** State is kept in the weight layout between steps. */
-const storedLayout = (name: string, v: Value, block: number): Layout =>
-  isState(name) && isWeight(v.shape, block) ? "weight" : "plain";
+/** Convolution weights, their slots and gradients stay in the layout that they are computed in between steps. */
+const keptWeight = (name: string, v: Value, block: number): KeptWeight | undefined =>
+  isState(name) && isWeight(v.shape, block) ? { layout: weightLayout(v.shape), block } : undefined;
 
 /**
  * @param block channels in a block: what the runtime's `nchwc` operators use on this processor (16 with AVX-512, 8 with AVX2)
@@ -42,7 +49,7 @@ export function compileBlocked(graph: Graph, { block }: { block: number }): Comp
   const nodes = nodesOf(small.outputs.values());
   const emitter = new Emitter({ share: true });
   const c = new Context(emitter, block, readersOf(small));
-  for (const [name, v] of small.inputs) c.put(v, storedLayout(name, v, block), name);
+  for (const [name, v] of small.inputs) c.put(v, keptWeight(name, v, block)?.layout ?? "plain", name);
 
   for (const node of nodes) {
     if (node.op === inputOp) continue;
@@ -68,12 +75,13 @@ export function compileBlocked(graph: Graph, { block }: { block: number }): Comp
     });
   }
   const outputs = [...small.outputs].map(([name, v]) => {
-    const layout = storedLayout(name, v, block);
-    return { name, dtype: v.dtype, shape: v.shape, from: c.get(v, layout), ...(layout === "weight" && { block }) };
+    const kept = keptWeight(name, v, block);
+    return { name, dtype: v.dtype, shape: v.shape, from: c.get(v, kept?.layout ?? "plain"), ...(kept && { kept }) };
   });
   const inputs: Port[] = inputPorts(small).map((p) => {
     const v = small.inputs.get(p.name);
-    return v && storedLayout(p.name, v, block) === "weight" ? { ...p, block } : p;
+    const kept = v && keptWeight(p.name, v, block);
+    return kept ? { ...p, kept } : p;
   });
   return emitter.finish(small.name, "blocked", inputs, outputs);
 }

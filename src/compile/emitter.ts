@@ -10,12 +10,16 @@ import type { Compiled, LoweringName, Port } from "./types.js";
 const OPSET = 18;
 const IR_VERSION = 8;
 
+/** Elements up to which constants are compared, so that equal ones are kept once: transforms of small images have up to 1,764. */
+const COMPARED = 2048;
+
 export class Emitter implements Lowering {
   readonly nodes: OnnxNode[] = [];
   private readonly initializers = new Map<string, Tensor>();
   private readonly constants = new Map<string, string>();
   private readonly domains = new Set<string>([""]);
   private readonly twins = new Map<string, readonly string[]>();
+  private readonly processor = new Set<string>();
   private count = 0;
 
   /** @param options.share emit equal nodes once; for lowerings that ask for the same thing twice */
@@ -51,11 +55,17 @@ export class Emitter implements Lowering {
     return names;
   }
 
+  onProcessor(output: string): string {
+    const node = this.nodes.findLast((n) => n.outputs.includes(output));
+    if (node) this.processor.add(node.name);
+    return output;
+  }
+
   /** @param wanted a name that it gets where it is free and cannot be taken for one of ours; equal constants are then kept apart */
   constant(value: Tensor, wanted = ""): string {
     const free = wanted !== "" && !this.initializers.has(wanted) && !/^[cv]\d+$/.test(wanted);
     const key =
-      value.data.length <= 256
+      value.data.length <= COMPARED
         ? `${value.dtype}[${value.shape}]${Array.from(value.data as ArrayLike<number | bigint>, (x) => (Object.is(x, -0) ? "-0" : x))}`
         : null; // every DataOf is such a list
     const known = key === null || free ? undefined : this.constants.get(key);
@@ -63,6 +73,15 @@ export class Emitter implements Lowering {
     const name = free ? wanted : `c${this.initializers.size}`;
     this.initializers.set(name, value);
     if (key !== null) this.constants.set(key, name);
+    return name;
+  }
+
+  /** A large constant that several nodes read, made once: `key` says what it is. */
+  once(key: string, make: () => Tensor): string {
+    const known = this.constants.get(key);
+    if (known) return known;
+    const name = this.constant(make());
+    this.constants.set(key, name);
     return name;
   }
 
@@ -111,7 +130,9 @@ export class Emitter implements Lowering {
     });
     const plain = outputs.map(({ from: _, ...port }) => port);
     // ONNX Runtime 1.30's WebGPU takes a MaxPool that gives indices, and fails when it runs.
-    const processorNodes = nodes.filter((n) => n.opType === "MaxPool" && n.outputs.length > 1).map((n) => n.name);
+    const processorNodes = nodes
+      .filter((n) => (n.opType === "MaxPool" && n.outputs.length > 1) || this.processor.has(n.name))
+      .map((n) => n.name);
     return {
       name,
       bytes,

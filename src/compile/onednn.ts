@@ -10,7 +10,15 @@ import { convRule, inputGradRule, weightGradRule } from "./onednn/convolution.js
 import { encodeProgram } from "./onednn/encode.js";
 import { canBlockWeight, type Layout, typeNumber } from "./onednn/layout.js";
 import { placeBuffers, placeConstants } from "./onednn/memory.js";
-import { concatRule, expandRule, padRule, reshapeRule, sliceGradRule, sliceRule, transposeRule } from "./onednn/moves.js";
+import {
+  concatRule,
+  expandRule,
+  padRule,
+  reshapeRule,
+  sliceGradRule,
+  sliceRule,
+  transposeRule,
+} from "./onednn/moves.js";
 import { joinRule, normGradRule, normInferenceRule, normRule } from "./onednn/norm.js";
 import { Planner } from "./onednn/planner.js";
 import { makeChain, pointwiseRule } from "./onednn/pointwise.js";
@@ -79,7 +87,7 @@ export function compileNative(graph: Graph, machine: Machine): CompiledNative {
     const v = small.inputs.get(port.name)!; // ports are the graph's inputs
     const layout = storedLayout(port.name, v, block);
     p.put(v, layout, caller("input", v, at));
-    return layout === "weight" ? { ...port, block } : port;
+    return layout === "weight" ? { ...port, kept: { layout, block } } : port;
   });
 
   const bridges: Region[] = [];
@@ -231,7 +239,7 @@ function seal(
       name: n,
       dtype: v.dtype,
       shape: v.shape,
-      ...(layout === "weight" && { block: p.block }),
+      ...(layout === "weight" && { kept: { layout, block: p.block } }),
     })),
     lowering: "onednn",
     nodes: p.instructions.length,

@@ -1,12 +1,13 @@
 /** @file What compiling gives: ONNX bytes, and the names, dtypes and shapes that go in and come out. */
 import type { DType, Shape } from "../common/tensor.js";
+import type { KeptWeight } from "./blocked/layout.js";
 
 export interface Port {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: Shape;
-  /** Given where the tensor is a convolution weight in the blocked layout (see blocked/layout.ts): channels in a block. */
-  readonly block?: number;
+  /** Given where the tensor is a convolution weight that does not lie in C order. */
+  readonly kept?: KeptWeight;
 }
 
 /** `portable`: ONNX's own operators, runs anywhere. `blocked`: channel-blocked layouts, the fast way on x86 CPUs. `onednn`: native programs. */

@@ -1,7 +1,7 @@
 /** @file Keeps the training state in two sets of buffers that swap roles, and takes one step with one run. */
 import { InternalError, TrainingError } from "../common/errors.js";
 import { formatShape, type Shape, sameShape, type Tensor, zeros } from "../common/tensor.js";
-import { reorderWeight } from "../compile/blocked/layout.js";
+import { type KeptWeight, reorderWeight } from "../compile/blocked/layout.js";
 import type { Compiled } from "../compile/types.js";
 import type { Graph } from "../graph/value.js";
 import {
@@ -57,8 +57,8 @@ export class Stepper {
   /** State on the executor's device, where it has a memory of its own; `current` then lags behind until `sync`. */
   private onDevice = new Map<string, DeviceTensor>();
   private lags = false;
-  /** Block of each state tensor that the compiled step keeps in the blocked weight layout. */
-  private readonly blocks = new Map<string, number>();
+  /** State tensors that the compiled step keeps in a layout of its own. */
+  private readonly kept = new Map<string, KeptWeight>();
 
   constructor(
     readonly executor: Executor,
@@ -73,8 +73,8 @@ export class Stepper {
     this.fullBatch = Math.max(this.fullBatch, images);
     const { program, step } = await this.load(shapes, compile, images < this.fullBatch);
     // The layout depends on a tensor's shape alone, so every compiled step of one stepper agrees on it.
-    for (const { name, block } of program.compiled.inputs) {
-      if (block !== undefined && name.startsWith("state/")) this.blocks.set(name.slice("state/".length), block);
+    for (const { name, kept } of program.compiled.inputs) {
+      if (kept && name.startsWith("state/")) this.kept.set(name.slice("state/".length), kept);
     }
     this.inOrder = null;
     for (const spec of step.state) {
@@ -237,9 +237,9 @@ export class Stepper {
 
   /** Between C order and the layout that the compiled step keeps this tensor in. */
   private reorder(name: string, t: Tensor, direction: "pack" | "unpack"): Tensor {
-    const block = this.blocks.get(name);
-    if (block === undefined || t.dtype !== "float32") return t;
-    return { ...t, data: reorderWeight(t.data, t.shape, block, direction) };
+    const kept = this.kept.get(name);
+    if (!kept || t.dtype !== "float32") return t;
+    return { ...t, data: reorderWeight(t.data, t.shape, kept, direction) };
   }
 
   /** The state by name, in C order; some tensors are the stepper's own: copy what must outlive the next step. */

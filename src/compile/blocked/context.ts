@@ -4,7 +4,7 @@ import { constantTensor } from "../../graph/build.js";
 import type { Node, Value } from "../../graph/value.js";
 import { int, ints, text } from "../../ops/lowering.js";
 import type { Emitter } from "../emitter.js";
-import { convert, declared, type Layout, NCHWC } from "./layout.js";
+import { convert, declared, type ImageLayout, type Layout, NCHWC } from "./layout.js";
 
 interface Copy {
   readonly name: string;
@@ -15,7 +15,8 @@ interface Copy {
 /** y = gain·x + bias (+ sum), per channel, not emitted yet: an activation or a residual may still join it. */
 export interface Affine {
   readonly x: string;
-  readonly layout: "image" | "strip";
+  readonly layout: ImageLayout;
+  /** [C], as the bias. */
   readonly gain: string;
   readonly bias: string;
   readonly sum: string | null;
@@ -58,13 +59,21 @@ export class Context {
     return affine && this.onlyReader(v) === reader ? affine : null;
   }
 
-  /** Emits gain·x + bias (+ sum), with ReLU if asked: one depthwise 1×1 convolution. */
+  /** Emits gain·x + bias (+ sum), with ReLU if asked. */
   affine(shape: Value["shape"], a: Affine, relu: boolean): string {
-    const c = shape[1]!; // four axes
+    if (a.layout !== "pixel") return this.channelMap(a.x, a.gain, a.bias, shape[1]!, a.sum ?? "", relu); // four axes
+    const scaled = this.e.emit("Add", [this.e.emit("Mul", [a.x, a.gain]), a.bias]);
+    const sum = a.sum === null ? scaled : this.e.emit("Add", [scaled, a.sum]);
+    return relu ? this.e.emit("Relu", [sum]) : sum;
+  }
+
+  /** gain·x + bias + sum of an image or a strip as one depthwise 1×1 convolution; `bias` and `sum` may be "". */
+  channelMap(x: string, gain: string, bias: string, channels: number, sum = "", relu = false): string {
+    const weight = this.e.emit("Reshape", [gain, this.e.vector([channels, 1, 1, 1])]);
     return this.e.emit(
       "Conv",
-      [a.x, a.gain, a.bias, a.sum ?? ""],
-      { group: int(c), kernel_shape: ints([1, 1]), ...(relu && { activation: text("Relu") }) },
+      [x, weight, bias, sum],
+      { group: int(channels), kernel_shape: ints([1, 1]), ...(relu && { activation: text("Relu") }) },
       NCHWC,
     );
   }
@@ -95,7 +104,9 @@ export class Context {
     const known = copies.get(layout);
     if (known) return known.name;
     const order: readonly Layout[] =
-      layout === "plain" ? ["image", "strip", "weight"] : ["image", "strip", "plain", "weight"];
+      layout === "plain"
+        ? ["image", "strip", "pixel", "weight", "taps"]
+        : ["image", "strip", "pixel", "plain", "weight", "taps"];
     const from = order.find((l) => copies.has(l));
     if (!from) throw new InternalError("a value has no layout");
     // The reordering operators know float32 alone: masks take the way over it.
@@ -104,6 +115,11 @@ export class Context {
     const name = cast(convert(this.e, source, v.shape, from, layout, this.block), 9);
     this.put(v, layout, name, layout === "strip"); // conversions fill the padding with zeros
     return name;
+  }
+
+  /** A float32 tensor that no value stands for, in another layout. */
+  conversion(name: string, shape: Value["shape"], from: Layout, to: Layout): string {
+    return convert(this.e, name, shape, from, to, this.block);
   }
 
   /** v as a strip whose padding columns are zeros. */
@@ -115,20 +131,35 @@ export class Context {
     return cleaned;
   }
 
-  /** A strip with its padding columns set to zero: times 1 on images, 0 between them. */
-  mask(strip: string, shape: Value["shape"]): string {
+  /** A strip with its padding columns set to zero, and each channel multiplied by `gain` [C] if it is given. */
+  mask(strip: string, shape: Value["shape"], gain = ""): string {
     const [n, c, h, w] = shape as [number, number, number, number]; // strips are of four axes
-    const row = n * (w + 1) * this.block;
-    const ones = Float32Array.from({ length: row }, (_, i) => (Math.floor(i / this.block) % (w + 1) === w ? 0 : 1));
-    const keep = this.e.constant({ dtype: "float32", shape: [row], data: ones });
-    const rows = this.e.emit("Reshape", [strip, this.e.vector([(c / this.block) * h, row])]);
-    return this.e.emit("Reshape", [this.e.emit("Mul", [rows, keep]), this.e.vector(declared(shape, "strip"))]);
+    const [blocks, columns] = [c / this.block, n * (w + 1)];
+    const { e, block } = this;
+    const keep = e.once(`columns of ${n} images of ${w}`, () => {
+      const data = Float32Array.from({ length: columns * block }, (_, i) =>
+        Math.floor(i / block) % (w + 1) === w ? 0 : 1,
+      );
+      return { dtype: "float32", shape: [columns, block], data };
+    });
+    const factor = gain === "" ? keep : e.emit("Mul", [keep, e.emit("Reshape", [gain, e.vector([blocks, 1, block])])]);
+    const row = e.emit("Reshape", [factor, e.vector([gain === "" ? 1 : blocks, 1, columns * block])]);
+    const rows = e.emit("Reshape", [strip, e.vector([blocks, h, columns * block])]);
+    return e.emit("Reshape", [e.emit("Mul", [rows, row]), e.vector(declared(shape, "strip"))]);
   }
 
   /** Mean of each channel over the batch and all pixels, [C]; padding columns are left out. */
-  channelMeans(name: string, shape: Value["shape"], layout: "image" | "strip"): string {
+  channelMeans(name: string, shape: Value["shape"], layout: ImageLayout): string {
     const [n, c, h, w] = shape as [number, number, number, number]; // images
     const { e } = this;
+    if (layout === "pixel") {
+      const rows = n * h * w;
+      const share = e.once(`share of ${rows}`, () => {
+        return { dtype: "float32", shape: [1, rows], data: new Float32Array(rows).fill(1 / rows) };
+      });
+      const sum = e.emit("MatMul", [share, e.emit("Reshape", [name, e.vector([rows, c])])]);
+      return e.emit("Reshape", [sum, e.vector([c])]);
+    }
     if (layout === "strip") {
       const images = this.imageMeans(name, shape);
       const all = n === 1 ? images : e.emit("GlobalAveragePool", [images], {}, NCHWC);

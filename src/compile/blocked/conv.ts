@@ -1,15 +1,16 @@
-/** @file Convolutions and their gradients in blocked layouts. */
+/** @file Convolutions, inner products with them, and their gradients by the images, in blocked layouts. */
 import type { Node, Value } from "../../graph/value.js";
 import type { ConvAttributes } from "../../ops/index.js";
 import { int, ints } from "../../ops/lowering.js";
 import type { Context } from "./context.js";
-import { isBlockable, isWeight, NCHWC, narrow, widen } from "./layout.js";
+import { isWeight, NCHWC, narrow, widen } from "./layout.js";
+import { isSmall, pixelConv, pixelDot, pixelInputGrad } from "./pixel.js";
 
 type Four = readonly [number, number, number, number];
-const four = (v: Value) => v.shape as unknown as Four; // rules check for four axes first
+export const four = (v: Value) => v.shape as unknown as Four; // rules check for four axes first
 
 /** The convolutions that strips know: 3×3 with padding 1 or 1×1 without, stride 1, or 2 on even sizes. */
-function stripForm(x: Four, w: Four, a: ConvAttributes): { kernel: 1 | 3; stride: 1 | 2 } | null {
+export function stripForm(x: Four, w: Four, a: ConvAttributes): { kernel: 1 | 3; stride: 1 | 2 } | null {
   const [, , kh, kw] = w;
   const kernel = kh === 3 && kw === 3 ? 3 : kh === 1 && kw === 1 ? 1 : null;
   const all = (list: readonly number[], v: number) => list.every((e) => e === v);
@@ -29,10 +30,38 @@ const convAttributes = (kernel: readonly number[], stride: readonly number[], pa
 });
 
 /** Strip with two padding columns instead of one: strides of 2 then stay in step with the images. */
-function twoColumns(c: Context, strip: string, [n, ch, h, w]: Four): string {
+export function twoColumns(c: Context, strip: string, [n, ch, h, w]: Four): string {
   const { e, block } = c;
   const wide = widen(e, strip, [(ch / block) * h, n, (w + 1) * block], block);
   return e.emit("Reshape", [wide, e.vector([1, ch, h, n * (w + 2)])]);
+}
+
+/** Whether a convolution of x with w, or its gradient, goes by pixels (pixel.ts). */
+export function goesByPixels(c: Context, x: Value, w: Value, a: ConvAttributes): boolean {
+  if (x.shape.length !== 4 || !isWeight(w.shape, c.block)) return false;
+  const form = stripForm(four(x), four(w), a);
+  return form !== null && isSmall(four(x), four(w), form.stride);
+}
+
+/** A product ⟨dy, conv(x, w)⟩ that `pixelDot` knows: of a convolution that nothing else reads. */
+function dotOfPixels(c: Context, node: Node): { readonly y: Value; x: Value; w: Value; dy: Value } | null {
+  const [a, b] = node.inputs as [Value, Value]; // Dot has two inputs
+  for (const [y, dy] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const [x, w, bias] = y.node.inputs;
+    if (y.node.op.name !== "Conv" || !x || !w || bias || c.onlyReader(y) !== node) continue;
+    if (goesByPixels(c, x, w, y.node.attrs as unknown as ConvAttributes)) return { y, x, w, dy }; // Conv's attributes
+  }
+  return null;
+}
+
+/** The inner product of a hypergradient and a convolution that only it reads; see `dotRule` for others. */
+export function convDotRule(c: Context, node: Node): boolean {
+  const found = dotOfPixels(c, node);
+  if (found) c.put(node.outputs[0]!, "plain", pixelDot(c, found.x, found.w, found.dy)); // Dot has one output
+  return found !== null;
 }
 
 export function convRule(c: Context, node: Node): boolean {
@@ -43,6 +72,13 @@ export function convRule(c: Context, node: Node): boolean {
   const { e } = c;
   const bias = b ? c.get(b, "plain") : "";
   const [xs, ws] = [four(x), four(w)];
+  if (goesByPixels(c, x, w, a)) {
+    const reader = c.onlyReader(y);
+    if (reader?.op.name === "Dot" && dotOfPixels(c, reader)?.y === y) return true; // computed there
+    const name = pixelConv(c, x, w);
+    c.put(y, "pixel", b ? e.emit("Add", [name, bias]) : name);
+    return true;
+  }
   const form = isWeight(ws, c.block) ? stripForm(xs, ws, a) : null;
   if (form) {
     const pad = (form.kernel - 1) / 2;
@@ -81,33 +117,28 @@ export function convRule(c: Context, node: Node): boolean {
   return true;
 }
 
-/**
- * w [O, I, k, k] with inputs and outputs exchanged, and its taps picked anew: [phases·I, O, …] in the weight layout.
- * @param phases for each group of output channels the taps of w in the order of the new kernel; null is a tap of zeros
- */
-function exchanged(c: Context, w: Value, phases: readonly (readonly (number | null)[])[]): string {
+/** w [O, I, k, k] with inputs and outputs exchanged: [I, O, …] in the weight layout, of the given taps in the order of the new kernel. */
+function exchanged(c: Context, w: Value, taken: readonly number[]): string {
   const { e, block: b } = c;
   const [o, i, kh, kw] = four(w);
   const taps = kh * kw;
   const [ob, ib] = [o / b, i / b];
   const blocks = transposeBlocks(c, c.get(w, "weight"), ob * ib * taps);
   const flat = e.emit("Reshape", [blocks, e.vector([ob * ib * taps, b * b])]);
-  const none = ob * ib * taps; // a row of zeros behind the last block
-  const source = phases.flat().includes(null) ? e.emit("Pad", [flat, e.vector([0, 0, 1, 0])]) : flat;
   // Whole blocks move: one Gather of rows exchanges inputs and outputs and picks the taps, on all threads.
-  const rows: number[] = [];
-  for (const phase of phases)
-    for (let p = 0; p < ib; p++)
-      for (let q = 0; q < ob; q++) for (const t of phase) rows.push(t === null ? none : (q * ib + p) * taps + t);
-  const order = e.constant({ dtype: "int64", shape: [rows.length], data: BigInt64Array.from(rows, BigInt) });
-  return e.emit("Gather", [source, order], { axis: int(0) });
+  const order = e.once(`taps ${taken} of ${ob}x${ib}x${taps}`, () => {
+    const rows: number[] = [];
+    for (let p = 0; p < ib; p++) for (let q = 0; q < ob; q++) for (const t of taken) rows.push((q * ib + p) * taps + t);
+    return { dtype: "int64", shape: [rows.length], data: BigInt64Array.from(rows, BigInt) };
+  });
+  return e.emit("Gather", [flat, order], { axis: int(0) });
 }
 
 /** The kernel turned by 180°: taps from last to first. */
 const turned = (c: Context, w: Value): string => {
   const [o, i, kh, kw] = four(w);
   const taps = Array.from({ length: kh * kw }, (_, t) => kh * kw - 1 - t);
-  return c.e.emit("Reshape", [exchanged(c, w, [taps]), c.e.vector([i, o, kh, kw])]);
+  return c.e.emit("Reshape", [exchanged(c, w, taps), c.e.vector([i, o, kh, kw])]);
 };
 
 /**
@@ -127,6 +158,10 @@ export function inputGradRule(c: Context, node: Node): boolean {
   const dx = node.outputs[0]!;
   const a = node.attrs as unknown as ConvAttributes;
   if (dx.shape.length !== 4 || !isWeight(w.shape, c.block)) return false;
+  if (goesByPixels(c, dx, w, a)) {
+    c.put(dx, "pixel", pixelInputGrad(c, w, dy));
+    return true;
+  }
   const { e, block: b } = c;
   const form = stripForm(four(dx), four(w), a);
   if (!form) return false;
@@ -151,86 +186,26 @@ export function inputGradRule(c: Context, node: Node): boolean {
     const rows = e.emit("Reshape", [low, e.vector([(ch / b) * (h / 2), 1, columns, b])]);
     wide = e.emit("Pad", [rows, e.vector([0, 0, 0, 0, 0, 1, 0, b])]);
   } else {
-    // dx at even and odd rows and columns are four convolutions of dy with parts of the kernel; as one with 4·C channels:
-    // even positions see tap 1 of dy[o]; odd ones tap 2 of dy[o] and tap 0 of dy[o + 1].
-    const line = [
-      [1, null],
-      [2, 0],
-    ] as const;
-    const phases = line.flatMap((rows) =>
-      line.map((cols) => rows.flatMap((i) => cols.map((j) => (i === null || j === null ? null : 3 * i + j)))),
-    );
-    const weight = e.emit("Reshape", [exchanged(c, w, phases), e.vector([4 * ch, dy.shape[1]!, 2, 2])]); // dy has four axes
-    const parts = e.emit("Conv", [source, weight], convAttributes([2, 2], [1, 1], [0, 0, 1, 1]), NCHWC);
-    const split = e.emit("Reshape", [parts, e.vector([2, 2, ch / b, h / 2, columns, b])]);
-    wide = e.emit("Transpose", [split], { perm: ints([2, 3, 0, 4, 1, 5]) });
+    // dx at even and odd rows and columns are four convolutions of dy with parts of the kernel: even positions see tap 1 of dy[o], odd
+    // ones tap 2 of dy[o] and tap 0 of dy[o + 1].
+    const line = [[1], [2, 0]] as const;
+    const part = (rows: readonly number[], cols: readonly number[]): string => {
+      const taps = rows.flatMap((i) => cols.map((j) => 3 * i + j));
+      const kernel = [rows.length, cols.length];
+      const weight = e.emit("Reshape", [exchanged(c, w, taps), e.vector([ch, dy.shape[1]!, ...kernel])]); // dy has four axes
+      const pads = [0, 0, rows.length - 1, cols.length - 1];
+      return e.emit("Conv", [source, weight], convAttributes(kernel, [1, 1], pads), NCHWC);
+    };
+    const interleave = (parts: readonly string[], length: number): string => {
+      const views = parts.map((v) => e.emit("Reshape", [v, e.vector([-1, length])]));
+      return e.emit("Concat", views, { axis: int(1) });
+    };
+    const rows = line.map((i) => {
+      const columnsOf = line.map((j) => part(i, j));
+      return interleave(columnsOf, b);
+    });
+    wide = interleave(rows, 2 * columns * b);
   }
   const one = narrow(e, wide, [(ch / b) * h, n, (width + 2) * b], (width + 1) * b);
   return put(e.emit("Reshape", [one, e.vector([1, ch, h, n * (width + 1)])]), k === 1);
-}
-
-export function weightGradRule(c: Context, node: Node): boolean {
-  const [x, dy] = node.inputs as [Value, Value]; // ConvWeightGrad's inputs
-  const dw = node.outputs[0]!;
-  const a = node.attrs as unknown as ConvAttributes;
-  if (dw.shape.length !== 4 || !isWeight(dw.shape, c.block) || !isBlockable(x.shape, c.block)) return false;
-  const form = stripForm(four(x), four(dw), a);
-  if (!form) return false;
-  const { e, block: b } = c;
-  const [n, ch] = four(x);
-  const [, m, oh, ow] = four(dy);
-  const { kernel: k, stride: s } = form;
-  // Channels as rows of pixels; a kernel tap is then a shift along the row, and what it drags in from beyond an image is zero.
-  const columns = n * (ow + 1);
-  const length = oh * columns;
-  const dyRows = e.emit("ReorderOutput", [c.clean(dy)], { channels: int(m), channels_last: int(1) }, NCHWC);
-  const right = e.emit("Reshape", [dyRows, e.vector([length, m])]);
-  const pad = k === 3 ? columns + 1 : 0;
-  const phases = new Map<string, string>();
-  const strip = s === 2 ? twoColumns(c, c.clean(x), four(x)) : c.clean(x);
-  /** x of one phase (all of it for stride 1) as [C, pixels], with zeros before and after. */
-  const phase = (row: number, column: number): string => {
-    const key = `${row},${column}`;
-    let found = phases.get(key);
-    if (!found) {
-      let part = strip;
-      if (s === 2) {
-        const split = e.emit("Reshape", [strip, e.vector([(ch / b) * oh, 2, columns, 2, b])]);
-        const cut = e.emit("Slice", [
-          split,
-          e.vector([row, column]),
-          e.vector([row + 1, column + 1]),
-          e.vector([1, 3]),
-        ]);
-        part = e.emit("Reshape", [cut, e.vector([1, ch, oh, columns])]);
-      }
-      const planes = e.emit("ReorderOutput", [part], { channels: int(ch), channels_last: int(0) }, NCHWC);
-      const flat = e.emit("Reshape", [planes, e.vector([ch, length])]);
-      found = pad === 0 ? flat : e.emit("Pad", [flat, e.vector([0, pad, 0, pad])]);
-      phases.set(key, found);
-    }
-    return found;
-  };
-  const taps: string[] = [];
-  for (let i = 0; i < k; i++)
-    for (let j = 0; j < k; j++) {
-      // Tap i reads row s·o + i − (k − 1)/2: for stride 1 a shift of i − 1 rows; for stride 2 phase (i + 1) mod 2, shifted by −1 where i = 0.
-      const at = (t: number) =>
-        k === 1
-          ? { phase: 0, shift: 0 }
-          : s === 1
-            ? { phase: 0, shift: t - 1 }
-            : { phase: (t + 1) % 2, shift: t === 0 ? -1 : 0 };
-      const [row, column] = [at(i), at(j)];
-      const from = pad + row.shift * columns + column.shift;
-      const source = phase(row.phase, column.phase);
-      const shifted =
-        pad === 0 ? source : e.emit("Slice", [source, e.vector([from]), e.vector([from + length]), e.vector([1])]);
-      const product = e.emit("Gemm", [shifted, right]);
-      taps.push(e.emit("Reshape", [product, e.vector([1, ch / b, b, m / b, b])]));
-    }
-  const stacked = taps.length === 1 ? taps[0]! : e.emit("Concat", taps, { axis: int(0) });
-  const blocked = e.emit("Transpose", [stacked], { perm: ints([3, 1, 0, 2, 4]) });
-  c.put(dw, "weight", e.emit("Reshape", [blocked, e.vector(dw.shape)]));
-  return true;
 }

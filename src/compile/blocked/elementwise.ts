@@ -47,8 +47,8 @@ export function elementwiseRule(c: Context, node: Node): boolean {
   if (full.length === 0 || y.shape.length !== 4 || !full.every((v) => sameShape(v.shape, y.shape))) return false;
   if (joined(c, node, y)) return true;
   const layouts: readonly Layout[] = [
-    ...(isBlockable(y.shape, c.block) ? (["strip", "image"] as const) : []),
-    ...(isWeight(y.shape, c.block) ? (["weight"] as const) : []),
+    ...(isBlockable(y.shape, c.block) ? (["pixel", "strip", "image"] as const) : []),
+    ...(isWeight(y.shape, c.block) ? (["taps", "weight"] as const) : []),
   ];
   const layout = layouts.find((l) => full.some((v) => c.has(v, l)));
   if (!layout) return false;
@@ -69,10 +69,31 @@ function gated(c: Context, node: Node, y: Value, layout: Layout): boolean {
     return false;
   const [v, zero] = condition.node.inputs;
   if (condition.node.op.name !== "Greater" || !v || !isConstant(zero, 0) || !c.has(v, layout)) return false;
-  const { e } = c;
-  const step = e.emit("HardSigmoid", [c.get(v, layout)], { alpha: float(1e38), beta: float(0) });
+  if (pooledGate(c, node, y, v, dy)) return true;
   const clean = layout === "strip" && (c.isClean(v) || c.isClean(dy));
-  c.put(y, layout, e.emit("Mul", [c.get(dy, layout), step]), clean);
+  c.put(y, layout, whereAbove(c, v, dy, layout), clean);
+  return true;
+}
+
+/** dy where v > 0, else 0. */
+function whereAbove(c: Context, v: Value, dy: Value, layout: Layout): string {
+  const step = c.e.emit("HardSigmoid", [c.get(v, layout)], { alpha: float(1e38), beta: float(0) });
+  return c.e.emit("Mul", [c.get(dy, layout), step]);
+}
+
+/**
+ * The gate behind a max pooling of ReLU: a pixel that was the maximum of a window is above 0 exactly where the maximum is, so the
+ * smaller gradient is gated before it goes back to its places.
+ */
+function pooledGate(c: Context, node: Node, dx: Value, v: Value, unpooled: Value): boolean {
+  if (unpooled.node.op.name !== "MaxPoolGrad" || c.onlyReader(unpooled) !== node) return false;
+  const [indices, dy] = unpooled.node.inputs as [Value, Value]; // MaxPoolGrad's inputs
+  const [x] = indices.node.inputs as [Value]; // MaxPool's input
+  if (x !== v && !(x.node.op.name === "Relu" && x.node.inputs[0] === v)) return false;
+  const pooled = indices.node.outputs[0]!; // MaxPool gives the maxima first
+  const layout = (["pixel", "strip", "image"] as const).find((l) => c.has(dy, l)) ?? "plain";
+  const known = c.conversion(whereAbove(c, pooled, dy, layout), dy.shape, layout, "plain");
+  c.put(dx, "plain", opOf(unpooled.node).lower(unpooled.node, [c.get(indices, "plain"), known], c.e)[0]!);
   return true;
 }
 
@@ -99,9 +120,9 @@ export function dotRule(c: Context, node: Node): boolean {
   const y = node.outputs[0]!;
   if (a.shape.length !== 4) return false;
   const { e } = c;
-  const weight = isWeight(a.shape, c.block) && (c.has(a, "weight") || c.has(b, "weight"));
-  if (weight) {
-    c.put(y, "plain", opOf(node).lower(node, [c.get(a, "weight"), c.get(b, "weight")], e)[0]!);
+  const whole = (["taps", "weight", "pixel", "image"] as const).find((l) => c.has(a, l) || c.has(b, l));
+  if (whole) {
+    c.put(y, "plain", opOf(node).lower(node, [c.get(a, whole), c.get(b, whole)], e)[0]!);
     return true;
   }
   if (!isBlockable(a.shape, c.block) || !(c.has(a, "strip") || c.has(b, "strip"))) return false;
@@ -127,6 +148,12 @@ export function reduceMeanRule(c: Context, node: Node): boolean {
     return false;
   const [n, channels, h, w] = x.shape as [number, number, number, number]; // blockable
   const { e, block } = c;
+  if (c.has(x, "pixel")) {
+    const pixels = e.emit("Reshape", [c.get(x, "pixel"), e.vector([h * w, n * channels])]);
+    const means = e.emit("ReduceMean", [pixels, e.vector([0])], { keepdims: int(0) });
+    c.put(y, "plain", e.emit("Reshape", [means, e.vector(y.shape)]));
+    return true;
+  }
   if (c.has(x, "strip")) {
     const means = e.emit("Reshape", [c.imageMeans(c.get(x, "strip"), x.shape), e.vector([channels / block, n, block])]);
     const rows = e.emit("Transpose", [means], { perm: { type: "ints", value: [1n, 0n, 2n] } });
