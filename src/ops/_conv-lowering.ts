@@ -3,12 +3,44 @@ import type { Shape } from "../common/tensor.js";
 import type { ConvAttributes } from "./conv.js";
 import { int, ints, type Lowering } from "./lowering.js";
 
-export const onnxConv = (a: ConvAttributes) => ({
+const onnxConv = (a: Attributes) => ({
   strides: ints(a.strides),
   pads: ints([...a.padsBegin, ...a.padsEnd]),
   dilations: ints(a.dilations),
   group: int(a.group),
 });
+
+/** A convolution x [N, C, …] ⋆ w [M, C/group, …] + b, in a form that ONNX Runtime 1.30's WebGPU computes rightly, too. */
+export function lowerConv(
+  [x, w, b]: readonly [x: string, w: string, b?: string],
+  low: Lowering,
+  a: Attributes,
+  [channels, filters]: readonly [channels: number, filters: number],
+): string {
+  const emit = (x: string, w: string) => low.emit("Conv", b ? [x, w, b] : [x, w], onnxConv(a));
+  if (a.group === 1) {
+    // 6, 9, 15, 18, … channels are read three at a time into places for four (microsoft/onnxruntime#29651). The weight gradient's
+    // channels are the batch. Zeros up to the next multiple of four change nothing else.
+    const misread = channels > 3 && channels % 3 === 0 && channels % 4 !== 0 && filters % 4 === 0;
+    if (!misread || a.strides.length > 2) return emit(x, w);
+    const space = a.strides.map(() => 0);
+    const pads = low.vector([0, 0, ...space, 0, 4 - (channels % 4), ...space]);
+    return emit(low.emit("Pad", [x, pads]), low.emit("Pad", [w, pads]));
+  }
+  // Four filters at a time, though they may belong to two groups.
+  const each = filters / a.group;
+  return each > 4 && each % 4 !== 0 ? low.onProcessor(emit(x, w)) : emit(x, w);
+}
+
+type Attributes = Pick<ConvAttributes, "strides" | "padsBegin" | "padsEnd" | "dilations"> & { readonly group: number };
+
+/** ∂input as ConvTranspose of dy [N, M, …] with w [M, C/group, …]. */
+export function lowerTransposed(w: string, dy: string, low: Lowering, a: Attributes, over: Shape, ws: Shape): string {
+  const dx = low.emit("ConvTranspose", [dy, w], { ...onnxConv(a), output_padding: ints(over) });
+  // WebGPU has none in three dimensions, and takes wrong channels where a group has one channel and several filters.
+  const fails = a.strides.length > 2 || (a.group > 1 && ws[1] === 1 && ws[0]! > a.group);
+  return fails ? low.onProcessor(dx) : dx;
+}
 
 /** Every kernel turned round: reversed along all of its space axes. */
 function turned(w: string, low: Lowering, dims: number): string {
@@ -99,11 +131,7 @@ export function lowerWeightGrad(
       low.vector(axes.map((i) => i + 2)),
     ]);
   }
-  const dw = low.emit("Conv", [channels, filters], {
-    strides: ints(a.dilations),
-    dilations: ints(a.strides),
-    pads: ints([...a.padsBegin, ...padsEnd.map((p) => Math.max(0, p))]),
-    group: int(a.group),
-  });
+  const other = { ...a, strides: a.dilations, dilations: a.strides, padsEnd: padsEnd.map((p) => Math.max(0, p)) };
+  const dw = lowerConv([channels, filters], low, other, [a.group * n, dys[1]!]);
   return low.emit("Transpose", [dw], { perm: ints([1, 0, ...axes.map((i) => i + 2)]) });
 }

@@ -2,11 +2,10 @@
 import { ShapeError } from "../common/errors.js";
 import { formatShape, type Shape } from "../common/tensor.js";
 import type { Value } from "../graph/value.js";
-import { leftover, lowerInputGradAsConv, lowerWeightGrad, onnxConv } from "./_conv-lowering.js";
+import { leftover, lowerConv, lowerInputGradAsConv, lowerTransposed, lowerWeightGrad } from "./_conv-lowering.js";
 import { nd, stridesOf } from "./_nd.js";
 import { apply, defineOp, type Op } from "./define.js";
 import { add } from "./elementwise.js";
-import { ints } from "./lowering.js";
 import { reduceSum } from "./reduce.js";
 import { reshape } from "./shape.js";
 
@@ -196,7 +195,8 @@ export const Conv: Op = defineOp({
     });
     return y;
   },
-  lower: ({ x, w, b }, low, a) => low.emit("Conv", b ? [x, w, b] : [x, w], onnxConv(a)),
+  lower: ({ x, w, b }, low, a, node) =>
+    lowerConv([x, w, b], low, a, [node.inputs[0]!.shape[1]!, node.inputs[1]!.shape[0]!]), // both inputs are required
   samples: cases.map(({ x, w, attrs }, i) => ({
     shapes: i % 2 === 0 ? { x, w, b: [w[0]!] } : { x, w },
     attrs,
@@ -231,7 +231,7 @@ export const ConvInputGrad: Op = defineOp({
     const asConv = lowerInputGradAsConv(w, dy, low, a, ws);
     if (asConv !== null) return asConv;
     const over = a.space.map((d, i) => leftover(d, ws[i + 2]!, dys[i + 2]!, a, i));
-    return low.emit("ConvTranspose", [dy, w], { ...onnxConv(a), output_padding: ints(over) });
+    return lowerTransposed(w, dy, low, a, over, ws);
   },
   samples: cases.map(({ x, w, attrs }) => ({
     shapes: { w, dy: outShape(x, w, attrs) },

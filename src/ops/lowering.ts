@@ -42,6 +42,8 @@ export interface Lowering {
     attributes?: LoweredAttributes,
     domain?: string,
   ): readonly string[];
+  /** The same name; the node that makes it is left to the processor where the device is WebGPU, whose own kernel fails on it. */
+  onProcessor(output: string): string;
   /** A constant; equal ones are kept once. */
   constant(value: Tensor): string;
   /** A float32 scalar constant. */

@@ -1,10 +1,14 @@
-/** @file Three MetaLR steps of a tiny network on WebGPU and on the processor, as JSON; a process of its own, since a driver may end it. */
+/** @file Three MetaLR steps of a tiny network, or convolutions, on WebGPU and on the processor, as JSON; a process of its own, since a driver may end it. */
+import { gradients } from "../autodiff/backward.js";
 import { Random } from "../common/random.js";
-import type { Tensor } from "../common/tensor.js";
+import { type Shape, sizeOf, type Tensor } from "../common/tensor.js";
+import { compilePortable } from "../compile/compile.js";
+import { input, makeGraph } from "../graph/build.js";
+import type { Value } from "../graph/value.js";
 import { metalr, sgd } from "../methods/index.js";
 import { fromGroups } from "../models/build.js";
 import { batchNormLayer, convLayer, linearLayer, pure, sequence } from "../models/layers.js";
-import { maxPool, reduceMean, relu } from "../ops/index.js";
+import { conv, dot, maxPool, reduceMean, relu } from "../ops/index.js";
 import { openExecutor } from "../platform/node/executor.js";
 import { type LabelledBatch, Stepper } from "./stepper.js";
 import type { DeviceName } from "./types.js";
@@ -62,6 +66,42 @@ async function trained(device: DeviceName, microBatch?: number) {
   return { description, rows };
 }
 
-const micro = process.argv[2] === "micro" ? 2 : undefined;
-const result = { cpu: await trained("cpu", micro), webgpu: await trained("webgpu", micro) };
+/** Shapes of images and weights that ONNX Runtime 1.30's own WebGPU kernels compute wrongly, or refuse. */
+const shapes: readonly { x: Shape; w: Shape; group?: number; stride?: number }[] = [
+  { x: [6, 4, 5, 5], w: [4, 4, 3, 3] }, // 6 images: the channels of the weight gradient
+  { x: [2, 9, 5, 5], w: [8, 9, 3, 3] },
+  { x: [2, 6, 6], w: [4, 6, 3] },
+  { x: [2, 8, 5, 5], w: [20, 2, 3, 3], group: 4 },
+  { x: [2, 4, 6, 6], w: [8, 1, 3, 3], group: 4, stride: 2 },
+  { x: [2, 2, 4, 4, 4], w: [3, 2, 2, 2, 2], stride: 2 },
+];
+
+async function convolved(device: DeviceName) {
+  const executor = await openExecutor({ device, threads: 1 });
+  const rows: Record<string, readonly number[]> = {};
+  for (const { x: xs, w: ws, group = 1, stride = 1 } of shapes) {
+    const [x, w] = [input("x", "float32", xs), input("w", "float32", ws)];
+    const y = conv(x, w, null, { group, stride, padding: stride === 1 ? 1 : 0 });
+    const dy = input("dy", "float32", y.shape);
+    const [dx, dw] = gradients(dot(y, dy), [x, w]) as [Value, Value]; // as many as asked for
+    const random = new Random(5, "webgpu");
+    const normal = (shape: Shape): Tensor => ({
+      dtype: "float32",
+      shape,
+      data: Float32Array.from({ length: sizeOf(shape) }, () => random.normal()),
+    });
+    const program = await executor.load(compilePortable(makeGraph("convolution", { x, w, dy }, { y, dx, dw })));
+    const results = await program.run({ x: normal(xs), w: normal(ws), dy: normal(y.shape) });
+    for (const [name, t] of Object.entries(results)) {
+      rows[`${name} of [${xs}] and [${ws}]`] = Array.from(t.data as ArrayLike<number>, Number); // all of it is float32
+    }
+    await program.close();
+  }
+  return { description: executor.description, rows };
+}
+
+const [what] = process.argv.slice(2);
+const on = (device: DeviceName) =>
+  what === "convolutions" ? convolved(device) : trained(device, what === "micro" ? 2 : undefined);
+const result = { cpu: await on("cpu"), webgpu: await on("webgpu") };
 process.stdout.write(JSON.stringify(result), () => process.exit(0)); // the driver's threads would keep the process

@@ -4,7 +4,7 @@ import { RuntimeError } from "../../common/errors.js";
 import { float32 } from "../../common/tensor.js";
 import { compilePortable } from "../../compile/compile.js";
 import { input, makeGraph, scalar } from "../../graph/build.js";
-import { add, mul } from "../../ops/index.js";
+import { add, conv, mul } from "../../ops/index.js";
 import { nativeExecutor } from "../../runtime/onednn.js";
 import { type DeviceName, deviceNames, type Executor, type ExecutorName, type Precision } from "../../runtime/types.js";
 import { type Found, findNative } from "./onednn.js";
@@ -28,7 +28,8 @@ const needs: Readonly<Record<Accelerator, string>> = {
   webgpu: "needs a graphics driver with Vulkan, Metal or Direct3D 12; try the driver's own test program first",
   cuda:
     "needs Linux on x64, an NVIDIA driver, CUDA 12 with cuDNN 9, and ONNX Runtime's CUDA libraries " +
-    "(node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12 fetches them)",
+    "(node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12 fetches them; with CUDA 13 those of " +
+    "PyPI's onnxruntime-gpu of the same version work, put beside libonnxruntime.so.1)",
   coreml: "needs macOS",
   dml: "needs Windows",
 };
@@ -40,8 +41,8 @@ const needs: Readonly<Record<Accelerator, string>> = {
 export async function openExecutor(choice: ExecutorChoice = {}): Promise<Executor> {
   const { device = "auto", executor: engine = "auto", precision = "float32", threads } = choice;
   const options = threads === undefined ? {} : { threads };
-  // "auto" is the processor: a device that is only there may be far slower (a software WebGPU adapter takes 900 times as long as
-  // the processor for ResNet-18), and no accelerator could be measured so far. Whoever has one names it.
+  // "auto" is the processor: its bits repeat, and a device that is only there may be far slower (a software WebGPU adapter takes 900 times as
+  // long for ResNet-18). Whoever has a graphics card names it.
   if (device === "auto" || device === "cpu") return processorExecutor(engine, threads, precision);
   if (engine === "onednn" || precision === "bfloat16") {
     throw new RuntimeError(`device "${device}"`, {
@@ -52,6 +53,10 @@ export async function openExecutor(choice: ExecutorChoice = {}): Promise<Executo
   if (!providersOfBuild().includes(device)) {
     throw missing(device, { problem: "is not part of this build of ONNX Runtime" });
   }
+  // ONNX Runtime lets CUDA multiply in TF32, 10 bits of mantissa, and its JavaScript API has no word against it. Hypergradients are
+  // small differences of large numbers: they then come out with errors of their own size (H200). In float32 a step takes as long.
+  // cuBLAS and cuDNN read this when they are loaded, which is with the first session.
+  if (device === "cuda") process.env["NVIDIA_TF32_OVERRIDE"] ??= "0";
   const executor = nodeExecutor({ ...options, providers: [device] });
   try {
     await probe(executor);
@@ -91,18 +96,24 @@ export function processorExecutor(
   });
 }
 
-/** x·x + 1 of a few numbers. @throws {RuntimeError} it fails, or gives something else */
+/** x·x + 1 and a convolution of a few numbers: convolutions need more libraries. @throws {RuntimeError} it fails, or gives something else */
 async function probe(executor: Executor): Promise<void> {
   const x = input("x", "float32", [4]);
-  const graph = makeGraph("probe", { x }, { y: add(mul(x, x), scalar(1)) });
+  const image = input("image", "float32", [1, 1, 2, 2]);
+  const kernel = input("kernel", "float32", [1, 1, 2, 2]);
+  const graph = makeGraph("probe", { x, image, kernel }, { y: add(mul(x, x), scalar(1)), sum: conv(image, kernel) });
   const program = await executor.load(compilePortable(graph));
   try {
-    const { y } = await program.run({ x: float32([4], [1, -2, 3, 0.5]) });
-    const got = Array.from(y?.data as ArrayLike<number>); // float32, as the graph says
-    if (got.join() !== "2,5,10,1.25") {
+    const { y, sum } = await program.run({
+      x: float32([4], [1, -2, 3, 0.5]),
+      image: float32([1, 1, 2, 2], [1, 2, 3, 4]),
+      kernel: float32([1, 1, 2, 2], [1, 10, 100, 1000]),
+    });
+    const got = [y, sum].flatMap((t) => Array.from(t?.data as ArrayLike<number>)); // float32, as the graph says
+    if (got.join() !== "2,5,10,1.25,4321") {
       throw new RuntimeError(executor.description, {
         problem: "computes wrongly",
-        got: `x·x + 1 as ${got.join(", ")}`,
+        got: `x·x + 1 and a convolution as ${got.join(", ")}`,
       });
     }
   } finally {
