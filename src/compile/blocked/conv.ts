@@ -129,7 +129,7 @@ function exchanged(c: Context, w: Value, taken: readonly number[]): string {
   const order = e.once(`taps ${taken} of ${ob}x${ib}x${taps}`, () => {
     const rows: number[] = [];
     for (let p = 0; p < ib; p++) for (let q = 0; q < ob; q++) for (const t of taken) rows.push((q * ib + p) * taps + t);
-    return { dtype: "int64", shape: [rows.length], data: BigInt64Array.from(rows, BigInt) };
+    return { dtype: "int32", shape: [rows.length], data: Int32Array.from(rows) };
   });
   return e.emit("Gather", [flat, order], { axis: int(0) });
 }

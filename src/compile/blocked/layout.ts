@@ -129,7 +129,7 @@ export function moveRows(e: Emitter, name: string, { from, taken = from, order, 
   const count = sizeOf(from);
   const beyond = taken.some((t, axis) => t > from[axis]!); // as many axes
   const index = e.once(`rows ${from} ${taken} ${order}`, () => ({
-    dtype: "int64",
+    dtype: "int32",
     shape: [sizeOf(taken)],
     data: rowsInOrder(from, taken, order),
   }));
@@ -143,15 +143,20 @@ function rowsInOrder(
   from: readonly number[],
   taken: readonly number[],
   order: readonly number[],
-): BigInt64Array<ArrayBuffer> {
-  const steps = from.map((_, axis) => sizeOf(from.slice(axis + 1)));
-  let rows = [0];
+): Int32Array<ArrayBuffer> {
+  const rows = new Int32Array(sizeOf(taken));
+  let filled = 1; // rows[0] is row 0: places are added axis by axis, from the last to the first, since they take the room of those before
   for (const axis of order) {
-    const places = Array.from({ length: taken[axis]! }, (_, i) => (i < from[axis]! ? i * steps[axis]! : Number.NaN)); // axes of `from`
-    rows = rows.flatMap((row) => places.map((place) => row + place));
+    const [count, inside] = [taken[axis]!, from[axis]!]; // axes of `from`
+    const step = sizeOf(from.slice(axis + 1));
+    for (let r = filled - 1; r >= 0; r--) {
+      const row = rows[r]!;
+      for (let i = count - 1; i >= 0; i--) rows[r * count + i] = row < 0 || i >= inside ? -1 : row + i * step;
+    }
+    filled *= count;
   }
   const none = sizeOf(from);
-  return BigInt64Array.from(rows, (row) => BigInt(Number.isNaN(row) ? none : row));
+  return rows.map((row) => (row < 0 ? none : row));
 }
 
 /** A column of `columns` zeros after each row of rows [a, n, width]; flat. */
