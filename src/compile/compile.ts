@@ -11,12 +11,13 @@ import type { Compiled, Port } from "./types.js";
 /**
  * Lowers to plain ONNX operators, which run on every execution provider.
  * @param options.keepNames initializers are called as the constants of the graph: parameters by their own names. Default false
+ * @param options.webgpu lowers what ONNX Runtime's WebGPU computes wrongly in another way. Default false
  * @throws {GraphError} naming the node that cannot be lowered
  */
-export function compilePortable(graph: Graph, { keepNames = false } = {}): Compiled {
+export function compilePortable(graph: Graph, { keepNames = false, webgpu = false } = {}): Compiled {
   verifyGraph(graph);
   const small = simplify(graph);
-  const emitter = new Emitter();
+  const emitter = new Emitter({ webgpu });
   const ports = new Set([...small.inputs.keys(), ...small.outputs.keys()]);
   const names = new Map<Value, string>();
   const nodes = nodesOf(small.outputs.values());

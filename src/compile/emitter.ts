@@ -22,8 +22,15 @@ export class Emitter implements Lowering {
   private readonly processor = new Set<string>();
   private count = 0;
 
-  /** @param options.share emit equal nodes once; for lowerings that ask for the same thing twice */
-  constructor(private readonly options: { readonly share?: boolean } = {}) {}
+  /**
+   * @param options.share emit equal nodes once; for lowerings that ask for the same thing twice. Default false
+   * @param options.webgpu see `Lowering.webgpu`. Default false
+   */
+  constructor(private readonly options: { readonly share?: boolean; readonly webgpu?: boolean } = {}) {}
+
+  get webgpu(): boolean {
+    return this.options.webgpu === true;
+  }
 
   /** Set by the compiler before each op's `lower`. */
   current: { label: string; used: (index: number) => boolean } = { label: "", used: () => true };

@@ -10,7 +10,7 @@ const onnxConv = (a: Attributes) => ({
   group: int(a.group),
 });
 
-/** A convolution x [N, C, …] ⋆ w [M, C/group, …] + b, in a form that ONNX Runtime 1.30's WebGPU computes rightly, too. */
+/** A convolution x [N, C, …] ⋆ w [M, C/group, …] + b; for WebGPU in a form that ONNX Runtime 1.30 computes rightly there. */
 export function lowerConv(
   [x, w, b]: readonly [x: string, w: string, b?: string],
   low: Lowering,
@@ -22,7 +22,7 @@ export function lowerConv(
     // 6, 9, 15, 18, … channels are read three at a time into places for four (microsoft/onnxruntime#29651). The weight gradient's
     // channels are the batch. Zeros up to the next multiple of four change nothing else.
     const misread = channels > 3 && channels % 3 === 0 && channels % 4 !== 0 && filters % 4 === 0;
-    if (!misread || a.strides.length > 2) return emit(x, w);
+    if (!low.webgpu || !misread || a.strides.length > 2) return emit(x, w);
     const space = a.strides.map(() => 0);
     const pads = low.vector([0, 0, ...space, 0, 4 - (channels % 4), ...space]);
     return emit(low.emit("Pad", [x, pads]), low.emit("Pad", [w, pads]));

@@ -42,7 +42,9 @@ export interface Lowering {
     attributes?: LoweredAttributes,
     domain?: string,
   ): readonly string[];
-  /** The same name; the node that makes it is left to the processor where the device is WebGPU, whose own kernel fails on it. */
+  /** Whether the nodes are for ONNX Runtime's WebGPU, some of whose kernels are wrong. */
+  readonly webgpu: boolean;
+  /** The same name; the node that makes it is left to the processor where the device is WebGPU. */
   onProcessor(output: string): string;
   /** A constant; equal ones are kept once. */
   constant(value: Tensor): string;

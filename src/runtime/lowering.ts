@@ -6,7 +6,12 @@ import { Emitter } from "../compile/emitter.js";
 import type { LoweringName } from "../compile/types.js";
 import type { Compiler, Executor } from "./types.js";
 
-export const portableCompiler: Compiler = { lowering: "portable", compile: compilePortable };
+export const portableCompiler: Compiler = { lowering: "portable", compile: (graph) => compilePortable(graph) };
+const webgpuCompiler: Compiler = { ...portableCompiler, compile: (graph) => compilePortable(graph, { webgpu: true }) };
+
+/** Plain ONNX operators, in the form that the executor's device computes rightly. */
+export const portableFor = ({ device }: Executor): Compiler =>
+  device === "webgpu" ? webgpuCompiler : portableCompiler;
 
 const chosen = new WeakMap<Executor, Promise<Compiler>>();
 
@@ -17,7 +22,7 @@ const chosen = new WeakMap<Executor, Promise<Compiler>>();
 export function chooseCompiler(executor: Executor, wanted: LoweringName | "auto" = "auto"): Promise<Compiler> {
   // The blocked operators are the processor's: on a device every one of them would fetch its tensors from there.
   const elsewhere = (executor.device ?? "cpu") !== "cpu";
-  if (wanted === "portable" || (wanted === "auto" && elsewhere)) return Promise.resolve(portableCompiler);
+  if (wanted === "portable" || (wanted === "auto" && elsewhere)) return Promise.resolve(portableFor(executor));
   if (executor.compiler && wanted !== "blocked") return Promise.resolve(executor.compiler);
   const { blocked } = executor;
   if (!blocked) return Promise.resolve(portableCompiler);

@@ -2,7 +2,6 @@
 import { gradients } from "../autodiff/backward.js";
 import { Random } from "../common/random.js";
 import { type Shape, sizeOf, type Tensor } from "../common/tensor.js";
-import { compilePortable } from "../compile/compile.js";
 import { input, makeGraph } from "../graph/build.js";
 import type { Value } from "../graph/value.js";
 import { metalr, sgd } from "../methods/index.js";
@@ -10,6 +9,7 @@ import { fromGroups } from "../models/build.js";
 import { batchNormLayer, convLayer, linearLayer, pure, sequence } from "../models/layers.js";
 import { conv, dot, maxPool, reduceMean, relu } from "../ops/index.js";
 import { openExecutor } from "../platform/node/executor.js";
+import { portableFor } from "./lowering.js";
 import { type LabelledBatch, Stepper } from "./stepper.js";
 import type { DeviceName } from "./types.js";
 
@@ -90,7 +90,9 @@ async function convolved(device: DeviceName) {
       shape,
       data: Float32Array.from({ length: sizeOf(shape) }, () => random.normal()),
     });
-    const program = await executor.load(compilePortable(makeGraph("convolution", { x, w, dy }, { y, dx, dw })));
+    const program = await executor.load(
+      portableFor(executor).compile(makeGraph("convolution", { x, w, dy }, { y, dx, dw })),
+    );
     const results = await program.run({ x: normal(xs), w: normal(ws), dy: normal(y.shape) });
     for (const [name, t] of Object.entries(results)) {
       rows[`${name} of [${xs}] and [${ws}]`] = Array.from(t.data as ArrayLike<number>, Number); // all of it is float32

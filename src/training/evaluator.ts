@@ -1,10 +1,10 @@
 /** @file Predictions of a model for any number of images: one compiled pass of a fixed batch size, the last batch padded. */
 import { InternalError } from "../common/errors.js";
 import { type Shape, sizeOf, type Tensor } from "../common/tensor.js";
-import { compilePortable } from "../compile/compile.js";
 import type { Batch } from "../data/types.js";
 import { inferenceGraph } from "../methods/step.js";
 import type { Model } from "../models/types.js";
+import { portableFor } from "../runtime/lowering.js";
 import type { Executor, Program } from "../runtime/types.js";
 import { EvaluationAccumulator } from "./metrics.js";
 
@@ -31,7 +31,7 @@ export class Evaluator {
 
   private load(): Promise<Program> {
     const { executor, model, batch } = this.options;
-    this.program ??= executor.load(compilePortable(inferenceGraph(model, batch)), { seldom: true });
+    this.program ??= executor.load(portableFor(executor).compile(inferenceGraph(model, batch)), { seldom: true });
     return this.program;
   }
 
