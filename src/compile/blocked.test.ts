@@ -104,6 +104,9 @@ describe.skipIf(!supported)(`blocked and portable lowerings agree${why}`, () => 
     ["3×3 on many channels, 8×2 pixels", [16, 64, 8, 2], [64, 64, 3, 3], 1, 1],
     ["3×3 on many channels, 16×9 pixels", [16, 64, 16, 9], [64, 64, 3, 3], 1, 1],
     ["3×3 on many channels, few images", [5, 64, 4, 4], [64, 64, 3, 3], 1, 1],
+    ["3×3 on large images", [2, 16, 32, 33], [16, 16, 3, 3], 1, 1],
+    ["3×3 on large images of several blocks", [3, 32, 33, 32], [48, 32, 3, 3], 1, 1],
+    ["1×1 on large images", [2, 16, 32, 32], [32, 16, 1, 1], 1, 0],
     ["3×3 with stride 2 on many channels", [16, 64, 4, 6], [64, 64, 3, 3], 2, 1],
   ] as const)("convolution %s, with its gradients", async (_, xs, ws, stride, padding) => {
     const x = input("x", "float32", xs);

@@ -50,9 +50,9 @@ export function elementwiseRule(c: Context, node: Node): boolean {
     ...(isBlockable(y.shape, c.block) ? (["pixel", "strip", "image"] as const) : []),
     ...(isWeight(y.shape, c.block) ? (["taps", "weight"] as const) : []),
   ];
+  if (gated(c, node, y, layouts)) return true;
   const layout = layouts.find((l) => full.some((v) => c.has(v, l)));
   if (!layout) return false;
-  if (gated(c, node, y, layout)) return true;
   const inputs = node.inputs.map((v) => (v === null ? "" : isScalarLike(v) ? c.get(v, "plain") : c.get(v, layout)));
   const output = opOf(node).lower(node, inputs, c.e)[0]!; // one output
   c.put(y, layout, output, layout === "strip" && staysClean(c, node));
@@ -61,14 +61,16 @@ export function elementwiseRule(c: Context, node: Node): boolean {
 
 /**
  * ReLU's gradient, dy where v > 0: times a step of v, which two threads do faster than comparing and choosing. The step is
- * clip(1e38·v, 0, 1), 0 or 1 for every v that is not denormal.
+ * clip(1e38·v, 0, 1), 0 or 1 for every v that is not denormal. It is taken in v's layout, which batch norm's gradient goes on in.
  */
-function gated(c: Context, node: Node, y: Value, layout: Layout): boolean {
+function gated(c: Context, node: Node, y: Value, layouts: readonly Layout[]): boolean {
   const [condition, dy, otherwise] = node.inputs;
   if (node.op.name !== "Where" || !condition || !dy || !isConstant(otherwise, 0) || !sameShape(dy.shape, y.shape))
     return false;
   const [v, zero] = condition.node.inputs;
-  if (condition.node.op.name !== "Greater" || !v || !isConstant(zero, 0) || !c.has(v, layout)) return false;
+  if (condition.node.op.name !== "Greater" || !v || !isConstant(zero, 0)) return false;
+  const layout = layouts.find((l) => c.has(v, l));
+  if (!layout) return false;
   if (pooledGate(c, node, y, v, dy)) return true;
   const clean = layout === "strip" && (c.isClean(v) || c.isClean(dy));
   c.put(y, layout, whereAbove(c, v, dy, layout), clean);
@@ -91,6 +93,7 @@ function pooledGate(c: Context, node: Node, dx: Value, v: Value, unpooled: Value
   const [x] = indices.node.inputs as [Value]; // MaxPool's input
   if (x !== v && !(x.node.op.name === "Relu" && x.node.inputs[0] === v)) return false;
   const pooled = indices.node.outputs[0]!; // MaxPool gives the maxima first
+  if (!c.isRead(pooled)) return false; // nor were they computed
   const layout = (["pixel", "strip", "image"] as const).find((l) => c.has(dy, l)) ?? "plain";
   const known = c.conversion(whereAbove(c, pooled, dy, layout), dy.shape, layout, "plain");
   c.put(dx, "plain", opOf(unpooled.node).lower(unpooled.node, [c.get(indices, "plain"), known], c.e)[0]!);

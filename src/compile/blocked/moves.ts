@@ -18,7 +18,8 @@ function halved(node: Node, whole: readonly number[]): readonly number[] | null 
 }
 
 /** Whether v is a strip, or soon becomes one. */
-const inStrip = (c: Context, v: Value): boolean => c.has(v, "strip") || c.has(v, "pixel");
+const inStrip = (c: Context, v: Value): boolean =>
+  (["strip", "pixel", "image"] as const).some((layout) => c.has(v, layout));
 
 /** Every second row or column of a strip; the padding column is an even one, and stays. */
 export function sliceRule(c: Context, node: Node): boolean {
@@ -77,8 +78,8 @@ export function padRule(c: Context, node: Node): boolean {
   const others = [0, 2, 3].every((axis) => before[axis] === 0 && after[axis] === 0);
   if (!isBlockable(x.shape, c.block) || !isBlockable(y.shape, c.block) || !others || node.attrs["value"] !== 0)
     return false;
-  const layout = inStrip(c, x) ? "strip" : "image";
-  if (!c.has(x, layout) && !c.has(x, "pixel")) return false;
+  if (!inStrip(c, x)) return false;
+  const layout = c.has(x, "image") ? "image" : "strip";
   const [inputs, outputs] = [x.shape[1]!, y.shape[1]!]; // blockable
   const weight = new Float32Array(outputs * inputs);
   for (let i = 0; i < inputs; i++) {

@@ -3,7 +3,7 @@ import type { Node, Value } from "../../graph/value.js";
 import type { ConvAttributes } from "../../ops/index.js";
 import { int, ints } from "../../ops/lowering.js";
 import type { Context } from "./context.js";
-import { four, goesByPixels, stripForm, twoColumns } from "./conv.js";
+import { four, goesByImage, goesByPixels, stripForm, twoColumns } from "./conv.js";
 import { isBlockable, isWeight, NCHWC, weightLayout } from "./layout.js";
 import { pixelWeightGrad } from "./pixel.js";
 import { stemWeightGrad } from "./stem.js";
@@ -15,6 +15,9 @@ const movedDown = (c: Context, v: string, by: number, rows: number, width: numbe
   const moved = c.e.emit("Pad", [flat, c.e.vector([by * width, -by * width])]);
   return c.e.emit("Reshape", [moved, c.e.vector([rows, width])]);
 };
+
+/** dw as [C, O] of each tap of the kernel, in order. */
+type Taps = readonly string[];
 
 export function weightGradRule(c: Context, node: Node): boolean {
   const [x, dy] = node.inputs as [Value, Value]; // ConvWeightGrad's inputs
@@ -29,12 +32,27 @@ export function weightGradRule(c: Context, node: Node): boolean {
   }
   const form = stripForm(four(x), four(dw), a);
   if (!form) return false;
+  const taps = goesByImage(c, four(x), four(dw), form.stride)
+    ? tapsByImage(c, x, dy, form.kernel)
+    : tapsByStrip(c, x, dy, form.kernel, form.stride);
+  const { e, block: b } = c;
+  const [o, i] = four(dw);
+  const blocks = taps.map((v) => e.emit("Reshape", [v, e.vector([1, i / b, b, o / b, b])]));
+  const stacked = blocks.length === 1 ? blocks[0]! : e.emit("Concat", blocks, { axis: int(0) });
+  const layout = weightLayout(dw.shape);
+  const ordered = layout === "taps" ? stacked : e.emit("Transpose", [stacked], { perm: ints([3, 1, 0, 2, 4]) });
+  c.put(dw, layout, e.emit("Reshape", [ordered, e.vector(dw.shape)]));
+  return true;
+}
+
+/**
+ * For each tap a product, channels × pixels times pixels × channels. A tap is a shift: of x by rows, of dy by columns, so that three of each
+ * do. What a shift drags in from beyond an image is zero: both are clean.
+ */
+function tapsByStrip(c: Context, x: Value, dy: Value, k: number, s: number): Taps {
   const { e, block: b } = c;
   const [n, ch] = four(x);
   const [, m, oh, ow] = four(dy);
-  const { kernel: k, stride: s } = form;
-  // For each kernel tap a product, channels × pixels times pixels × channels. A tap is a shift: of x by rows, of dy by columns, so that
-  // three of each do. What a shift drags in from beyond an image is zero: both are clean.
   const columns = n * (ow + 1);
   const length = oh * columns;
   /** [pixels, channels] if `last`, else [channels, pixels]; a strip of one block is the first as it lies. */
@@ -78,11 +96,27 @@ export function weightGradRule(c: Context, node: Node): boolean {
       const [row, column] = [at(i), at(j)];
       const operands = [left(row.phase, column.phase, row.shift), movedDown(c, right, column.shift, length, m)];
       const product = narrow ? byRows(operands) : e.emit("MatMul", operands);
-      taps.push(e.emit("Reshape", [product, e.vector([1, ch / b, b, m / b, b])]));
+      taps.push(product);
     }
-  const stacked = taps.length === 1 ? taps[0]! : e.emit("Concat", taps, { axis: int(0) });
-  const layout = weightLayout(dw.shape);
-  const ordered = layout === "taps" ? stacked : e.emit("Transpose", [stacked], { perm: ints([3, 1, 0, 2, 4]) });
-  c.put(dw, layout, e.emit("Reshape", [ordered, e.vector(dw.shape)]));
-  return true;
+  return taps;
+}
+
+/** Of one block: each image for itself, [pixels, C]ᵀ·[pixels, O], and the sum. A tap is a shift of x by rows and of dy by columns here, too. */
+function tapsByImage(c: Context, x: Value, dy: Value, k: number): Taps {
+  const { e, block: b } = c;
+  const [n, , h, w] = four(x);
+  /** v as `count` stretches of memory, each moved by `by` numbers, zeros behind them; as rows of channels, which images of one block are. */
+  const moved = (v: Value, count: number, by: number): string => {
+    const stretches = e.emit("Reshape", [c.get(v, "image"), e.vector([count, (n * h * w * b) / count])]);
+    const shifted = by === 0 ? stretches : e.emit("Pad", [stretches, e.vector([0, by, 0, -by])]);
+    return e.emit("Reshape", [shifted, e.vector([n, h * w, b])]);
+  };
+  const shifts = k === 1 ? [0] : [-1, 0, 1];
+  return shifts.flatMap((row) =>
+    shifts.map((column) => {
+      const operands = [moved(x, n, -row * w * b), moved(dy, n * h, column * b)];
+      const products = e.emit("FusedMatMul", operands, { transA: int(1) }, "com.microsoft");
+      return e.emit("ReduceSum", [products, e.vector([0])], { keepdims: int(0) });
+    }),
+  );
 }
