@@ -10,10 +10,12 @@ import { experimentNames, experimentTable, startTable } from "./experiments.js";
 import { type BenchFile, growth, growthTable, type Measured, partTable, residualTable, stepTable } from "./report.js";
 import { sets } from "./workloads.js";
 
-/** What ran our side: "" for ONNX Runtime, "onednn" and "bfloat16" for the native executor. */
-function engineOf({ contenders: { ours } }: Measured): "" | "onednn" | "bfloat16" {
+/** What ran our side: "" for ONNX Runtime on the processor, "onednn" and "bfloat16" for the native executor, else the device. */
+function engineOf({ contenders: { ours } }: Measured): string {
   const executor = String(ours?.facts["executor"] ?? "");
-  return !executor.startsWith("oneDNN") ? "" : executor.includes("bfloat16") ? "bfloat16" : "onednn";
+  if (executor.startsWith("oneDNN")) return executor.includes("bfloat16") ? "bfloat16" : "onednn";
+  const device = executor.split(", ").at(-1) ?? ""; // "onnxruntime-node 1.30.0, webgpu"
+  return device === "cpu" ? "" : device;
 }
 
 const peersOf = ({ contenders: { released, twoPass } }: Measured) => (released ? 1 : 0) + (twoPass ? 1 : 0);

@@ -36,9 +36,9 @@ const experiments: Readonly<Record<ExperimentName, Experiment>> = {
   },
   "micro-batch": {
     workload: workload("resnet18-224-b32"),
-    variants: [step("whole batches of 32"), step("--micro-batch 8", { microBatch: 8 })],
+    variants: [step("whole batches of 32"), step("--micro-batch 16", { microBatch: 16 })],
     words: (whole, parts) =>
-      `Micro-batches of 8 take ${more(parts.medianMs / whole.medianMs)} time and ${more(parts.peakMb / whole.peakMb)} memory at the peak.`,
+      `Micro-batches of 16 take ${more(parts.medianMs / whole.medianMs)} time and ${more(parts.peakMb / whole.peakMb)} memory at the peak.`,
   },
   "data-pipeline": {
     workload: workload("resnet18-64-b128"),

@@ -23,6 +23,12 @@ test("an executor that there is none of is refused by name, and the process goes
   );
 });
 
+test("a device that there is none of, too", async () => {
+  await expect(ours.load(tiny, { kind: "metalr", device: "abacus" })).rejects.toThrow(
+    /--device: no such device\n {2}expected auto, cpu, .*\n {2}got {6}abacus/,
+  );
+});
+
 test("every kind of step runs", async () => {
   expect(await ours.load(tiny, { kind: "metalr" })).toMatchObject({ groups: 11 });
   for (const kind of ["metalr", "trainingPass", "validationPass", "update", "finetune", "inference"] as const) {

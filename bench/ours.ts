@@ -11,7 +11,7 @@ import { unet } from "../src/models/unet.js";
 import { openExecutor } from "../src/platform/node/executor.js";
 import { chooseCompiler } from "../src/runtime/lowering.js";
 import { type LabelledBatch, Stepper } from "../src/runtime/stepper.js";
-import { type Compiler, type Executor, executorNames, precisions } from "../src/runtime/types.js";
+import { type Compiler, deviceNames, type Executor, executorNames, precisions } from "../src/runtime/types.js";
 import { partKinds, partOfStep } from "./parts.js";
 import type { LoadOptions, StepKind } from "./protocol.js";
 import { shapeOf, type Workload } from "./workloads.js";
@@ -24,7 +24,11 @@ interface Engine {
 const lowerings: readonly (LoweringName | "auto")[] = ["auto", "blocked", "portable"];
 
 /** Two threads, as the peers have. */
-async function engine(name: string, lowering: string, type: string): Promise<Engine> {
+async function engine(name: string, place: string, lowering: string, type: string): Promise<Engine> {
+  const device = deviceNames.find((d) => d === place);
+  if (device === undefined) {
+    throw new UsageError("--device", { problem: "no such device", expected: deviceNames.join(", "), got: place });
+  }
   const kind = executorNames.find((e) => e === name);
   if (kind === undefined) {
     throw new UsageError("--executor", { problem: "no such executor", expected: executorNames.join(", "), got: name });
@@ -37,7 +41,7 @@ async function engine(name: string, lowering: string, type: string): Promise<Eng
   if (precision === undefined) {
     throw new UsageError("--precision", { problem: "no such type", expected: precisions.join(", "), got: type });
   }
-  const executor = await openExecutor({ executor: kind, precision, threads: 2 });
+  const executor = await openExecutor({ device, executor: kind, precision, threads: 2 });
   return { executor, compiler: await chooseCompiler(executor, wanted) };
 }
 
@@ -191,13 +195,14 @@ async function load(
   const {
     workload: w,
     executor = "auto",
+    device = "cpu",
     lowering = "auto",
     precision = "float32",
     groups,
     microBatch,
     kind,
   } = request;
-  const chosen = await engine(executor, lowering, precision);
+  const chosen = await engine(executor, device, lowering, precision);
   const shape = shapeOf(w);
   // A label an image, or one a voxel.
   const labelled = w.model === "unet3d" ? shape.filter((_, i) => i !== 1) : shape.slice(0, 1);

@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly channelsLast?: boolean;
   /** For ours: "auto", or the executor to use. */
   readonly executor?: string;
+  /** For ours: "cpu", or the device to use. */
+  readonly device?: string;
   /** For ours: "auto", "blocked" or "portable". */
   readonly lowering?: string;
   /** For ours: of images between operators, float32 or bfloat16. */

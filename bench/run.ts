@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { MetalrError, UsageError } from "../src/common/errors.js";
-import { executorNames } from "../src/runtime/types.js";
+import { deviceNames, executorNames } from "../src/runtime/types.js";
 import { chart } from "./chart.js";
 import {
   type ExperimentName,
@@ -43,6 +43,7 @@ usage: npm run bench -- [options]        (npm run --silent bench -- --json for m
                        (default: all; none where an experiment is asked for)
   --experiment NAME    two variants of ours in turn: ${experimentNames.join(", ")}; may be repeated
   --executor NAME      what runs our step: ${executorNames.join(", ")} (default: auto)
+  --device NAME        what computes our step: ${deviceNames.join(", ")} (default: cpu)
   --precision TYPE     float32, or bfloat16 with --executor onednn (default: float32)
   --lowering NAME      auto, blocked or portable: how our step becomes ONNX (default: auto)
   --peer-python PATH   a Python with PyTorch 1.13 or 2.x (default: /usr/bin/python3; without torch the peers are
@@ -68,6 +69,7 @@ const mainKind: Readonly<Record<ContenderName, StepKind>> = {
 interface Options {
   readonly python: string | null;
   readonly executor: string;
+  readonly device: string;
   readonly lowering: string;
   readonly precision: string;
   readonly groups: number | undefined;
@@ -79,12 +81,13 @@ async function startOurs(workload: Workload, options: Options): Promise<[Contend
   const program = fileURLToPath(new URL("./ours.ts", import.meta.url));
   const ours = new Contender("ours", process.execPath, ["--import", "tsx", program]);
   try {
-    const { executor, lowering, precision, groups } = options;
+    const { executor, device, lowering, precision, groups } = options;
     return [
       ours,
       await ours.load(workload, {
         kind: "metalr",
         executor,
+        device,
         lowering,
         precision,
         ...(groups !== undefined && { groups }),
@@ -158,6 +161,7 @@ function parse(args: readonly string[]) {
         workload: { type: "string", multiple: true },
         experiment: { type: "string", multiple: true, default: [] },
         executor: { type: "string", default: "auto" },
+        device: { type: "string", default: "cpu" },
         lowering: { type: "string", default: "auto" },
         precision: { type: "string", default: "float32" },
         "peer-python": { type: "string", default: "/usr/bin/python3" },
@@ -209,6 +213,7 @@ async function main(args: readonly string[]): Promise<void> {
     const one = await measure(workload, {
       python: torch && python,
       executor: given.executor,
+      device: given.device,
       lowering: given.lowering,
       precision: given.precision,
       groups,
