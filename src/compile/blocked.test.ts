@@ -236,15 +236,20 @@ describe.skipIf(!supported)(`blocked and portable lowerings agree${why}`, () => 
     );
 
   test.each([
-    ["5, too small for products", 5, 4],
-    ["17, with products", 17, 16],
-  ])("a whole MetaLR step of ResNet-18, on a batch of %s", async (_, m, n) => {
+    ["5, too small for products", [5]],
+    ["17, with products", [17]],
+    ["17, 5 and 17, on the same state", [17, 5, 17]],
+  ])("whole MetaLR steps of ResNet-18, on batches of %s", async (_, sizes) => {
     const [a, b] = [stepper(2, compilePortable), stepper(2, blocked)];
-    const [p, q] = [await a.step(batch(1, m), batch(2, n), clock), await b.step(batch(1, m), batch(2, n), clock)];
-    for (const name of ["trainLoss", "validationLoss", "lr"]) {
-      Array.from(p[name]!.data as Float32Array).forEach((v, i) => {
-        expect(Number(q[name]!.data[i]), `${name} ${i}`).toBeCloseTo(v, 4);
-      });
+    for (const [at, n] of sizes.entries()) {
+      const given = [batch(2 * at + 1, n), batch(2 * at + 2, n - 1), { ...clock, step: at + 1 }] as const;
+      const [p, q] = [await a.step(...given), await b.step(...given)];
+      for (const name of ["trainLoss", "validationLoss", "lr"]) {
+        Array.from(p[name]!.data as Float32Array).forEach((v, i) => {
+          // Differences of rounding grow from step to step.
+          expect(Number(q[name]!.data[i]), `step ${at + 1}, ${name} ${i}`).toBeCloseTo(v, at === 0 ? 4 : 3);
+        });
+      }
     }
     await Promise.all([a.close(), b.close()]);
   });
