@@ -3,10 +3,9 @@ import type { Node, Value } from "../../graph/value.js";
 import type { ConvAttributes } from "../../ops/index.js";
 import { int, ints } from "../../ops/lowering.js";
 import type { Context } from "./context.js";
-import { isWeight, NCHWC, narrow, widen } from "./layout.js";
+import { type Four, isWeight, NCHWC, narrow, widen } from "./layout.js";
 import { isSmall, pixelConv, pixelDot, pixelInputGrad } from "./pixel.js";
 
-type Four = readonly [number, number, number, number];
 export const four = (v: Value) => v.shape as unknown as Four; // rules check for four axes first
 
 /** The convolutions that strips know: 3×3 with padding 1 or 1×1 without, stride 1, or 2 on even sizes. */

@@ -21,6 +21,9 @@ export type Layout = "plain" | "image" | "strip" | "pixel" | "weight" | "taps";
 export type ImageLayout = "image" | "strip" | "pixel";
 export type WeightLayout = "weight" | "taps";
 
+/** The shape of an image [N, C, H, W] or a weight [O, I, kh, kw]: rules check for four axes first. */
+export type Four = readonly [number, number, number, number];
+
 export const NCHWC = "com.microsoft.nchwc";
 
 /** Whether a [N, C, H, W] value can be blocked. */

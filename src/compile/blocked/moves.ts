@@ -2,9 +2,8 @@
 import type { Node, Value } from "../../graph/value.js";
 import { int, ints } from "../../ops/lowering.js";
 import type { Context } from "./context.js";
-import { declared, isBlockable, NCHWC, reorderWeight } from "./layout.js";
+import { declared, type Four, isBlockable, NCHWC, reorderWeight } from "./layout.js";
 
-type Four = readonly [number, number, number, number];
 const numbers = (node: Node, name: string) => node.attrs[name] as readonly number[]; // the op's attribute is a list
 
 /** Axes of which a Slice takes every second element, from the first on; null where it is another one. */

@@ -7,10 +7,8 @@ import type { Value } from "../../graph/value.js";
 import { lowerDot } from "../../ops/index.js";
 import { int } from "../../ops/lowering.js";
 import type { Context } from "./context.js";
-import { weightLayout } from "./layout.js";
+import { type Four, weightLayout } from "./layout.js";
 import { type Filtering, filtering, kronecker, type Matrix, transpose } from "./winograd.js";
-
-type Four = readonly [number, number, number, number];
 
 /** The largest side of images that are convolved so: measured with ResNet-18 at 224×224, where 28 is 15 % faster than 8 or 14. */
 const LARGEST = 28;

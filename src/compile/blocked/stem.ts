@@ -3,9 +3,7 @@ import type { Node, Value } from "../../graph/value.js";
 import { type ConvAttributes, leftover } from "../../ops/index.js";
 import { int, ints } from "../../ops/lowering.js";
 import type { Context } from "./context.js";
-import { isBlockable, moveRows, NCHWC } from "./layout.js";
-
-type Four = readonly [number, number, number, number];
+import { type Four, isBlockable, moveRows, NCHWC } from "./layout.js";
 
 /**
  * Side of the gradients' images up to which blocks pay. They are the kernel here, and read again for every row of the result: larger
