@@ -1,7 +1,7 @@
 /** @file The document's tables come from results, and nothing else of it changes. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { sectionsOf, withSections } from "./docs.js";
+import { resultsOf, sectionsOf, withSections } from "./docs.js";
 import { more } from "./experiments.js";
 import type { BenchFile, Result } from "./report.js";
 import { workload } from "./workloads.js";
@@ -35,6 +35,21 @@ test("of what was measured twice the newest counts, whatever the order of the fi
   expect(sections.get("steps")).not.toContain("900");
   expect(sections.get("start")).toContain("1500");
   expect([...sections.keys()]).toEqual(["machine", "steps", "start"]);
+});
+
+test("a later series without peers does not take the place of a measurement beside them, nor does another executor", () => {
+  const beside = file("2026-01", { "resnet18-64-b128": 900 });
+  const [m] = beside.measured;
+  const peers = { ...beside, measured: [{ ...m!, contenders: { ...m!.contenders, released: result(1800) } }] }; // of one workload
+  const series = file("2026-02", { "resnet18-64-b128": 700 });
+  const on = (executor: string) => ({ ...result(100), facts: { executor } });
+  const other = {
+    ...series,
+    measured: [{ ...m!, contenders: { ...m!.contenders, ours: on("onnxruntime-node 1.30.0, webgpu") } }],
+  };
+  const results = resultsOf([other, series, peers]);
+  expect(results.get("")?.get("resnet18-64-b128")?.contenders.ours?.medianMs).toBe(900);
+  expect(results.get("webgpu")?.get("resnet18-64-b128")?.contenders.ours?.medianMs).toBe(100);
 });
 
 test("growth: the line and every residual", () => {

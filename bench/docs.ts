@@ -20,11 +20,12 @@ function engineOf({ contenders: { ours } }: Measured): string {
 
 const peersOf = ({ contenders: { released, twoPass } }: Measured) => (released ? 1 : 0) + (twoPass ? 1 : 0);
 
-/** Sections of the document by name. Of what was measured more than once the newest counts, and with peers before without. */
-export function sectionsOf(files: readonly BenchFile[]): Map<string, string> {
-  const inOrder = [...files].sort((a, b) => a.date.localeCompare(b.date));
+const byDate = (files: readonly BenchFile[]) => [...files].sort((a, b) => a.date.localeCompare(b.date));
+
+/** Results by what ran our side and by workload. Of what was measured more than once the newest counts, and with peers before without. */
+export function resultsOf(files: readonly BenchFile[]): ReadonlyMap<string, ReadonlyMap<string, Measured>> {
   const engines = new Map<string, Map<string, Measured>>();
-  for (const m of inOrder.flatMap((f) => f.measured)) {
+  for (const m of byDate(files).flatMap((f) => f.measured)) {
     const engine = engineOf(m);
     const known = engines.get(engine) ?? new Map<string, Measured>();
     engines.set(engine, known);
@@ -32,6 +33,13 @@ export function sectionsOf(files: readonly BenchFile[]): Map<string, string> {
     const before = known.get(m.workload.name);
     if (!before || peersOf(m) >= peersOf(before)) known.set(m.workload.name, m);
   }
+  return engines;
+}
+
+/** Sections of the document by name. */
+export function sectionsOf(files: readonly BenchFile[]): Map<string, string> {
+  const inOrder = byDate(files);
+  const engines = resultsOf(files);
   const byName = engines.get("") ?? new Map<string, Measured>();
   const sections = new Map<string, string>();
   const captions = [...new Set(inOrder.map((f) => `${f.caption}; medians of ${f.rounds} steps`))];
@@ -88,8 +96,7 @@ async function main(folders: readonly string[]): Promise<void> {
   const sections = sectionsOf(files);
   if (operators !== null) sections.set("native-ops", operators);
   await writeFile(path, withSections(await readFile(path, "utf8"), sections));
-  const byName = new Map(files.flatMap((f) => f.measured.map((m) => [m.workload.name, m] as const)));
-  const measured = [...byName.values()];
+  const measured = [...(resultsOf(files).get("")?.values() ?? [])]; // the tables' own
   const shown = measured.filter((m) => sets.get("main")?.includes(m.workload.name));
   if (measured.length > 0) {
     await writeFile(
